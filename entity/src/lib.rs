@@ -1,1 +1,8 @@
-//! Stub.
+//! The shapes of Stanchion's tables, and the portable value types that they are made of.
+//!
+//! [`types`] holds the values that mean the same on SQLite, PostgreSQL and MySQL/MariaDB; it is all that the generic
+//! layer needs. The tables follow with the feature `tables` (on by default): one folder a domain, one file a table.
+//! This crate knows no other crate of the workspace: `stanchion-migration` builds what is described here, and the
+//! domain services of `stanchion` read and write it.
+
+pub mod types;
