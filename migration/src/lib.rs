@@ -1,1 +1,54 @@
-//! Stub.
+//! Stanchion's migrations: what `sea-orm-cli migrate` and `stanchion migrate` run.
+//!
+//! One file a migration; a domain's tables are one migration, said in the portable vocabulary of [`schema`]. A migration
+//! that has been released is never edited: what changes is a new one, first adding, later removing.
+//!
+//! Each migration runs in a transaction where the engine can roll DDL back (PostgreSQL, SQLite). MySQL and MariaDB commit
+//! every statement; there each table is one statement that can be repeated, so that running a half-done migration again
+//! finishes it.
+
+mod connect;
+mod migrator;
+pub mod partitions;
+pub mod schema;
+
+mod m20261120_000003_trading;
+
+pub use connect::{ConnectError, connect};
+pub use migrator::Migrator;
+
+/// A migration that creates the tables of the function `tables` beside it, and drops them.
+macro_rules! domain_migration {
+    ($name:literal) => {
+        pub(crate) struct Migration;
+
+        impl sea_orm_migration::MigrationName for Migration {
+            fn name(&self) -> &str {
+                $name
+            }
+        }
+
+        #[sea_orm_migration::async_trait::async_trait]
+        impl sea_orm_migration::MigrationTrait for Migration {
+            fn use_transaction(&self) -> Option<bool> {
+                Some(true)
+            }
+
+            async fn up(
+                &self,
+                manager: &sea_orm_migration::SchemaManager,
+            ) -> Result<(), sea_orm_migration::sea_orm::DbErr> {
+                crate::schema::create(manager, &tables()).await
+            }
+
+            async fn down(
+                &self,
+                manager: &sea_orm_migration::SchemaManager,
+            ) -> Result<(), sea_orm_migration::sea_orm::DbErr> {
+                crate::schema::drop(manager, &tables()).await
+            }
+        }
+    };
+}
+
+pub(crate) use domain_migration;

@@ -68,6 +68,10 @@ impl ValueError {
         Self { column: None, problem }
     }
 
+    pub(crate) const fn malformed(expected: &'static str) -> Self {
+        Self::new(Problem::Malformed { expected })
+    }
+
     /// An error about the named column, for rules that a service checks itself.
     pub const fn at(column: &'static str, problem: Problem) -> Self {
         Self { column: Some(column), problem }

@@ -148,6 +148,13 @@ column_value! {
     }
 }
 
+impl<const N: usize> sea_orm::TryFromU64 for Text<N> {
+    /// Refuses: a key of text is never made by a database's counter.
+    fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
+        Err(sea_orm::DbErr::ConvertFromU64("Text"))
+    }
+}
+
 /// Text that must not be seen: a password hash, an encrypted identity number. `Debug` shows `***`, and it is not
 /// serializable.
 #[derive(Clone, PartialEq, Eq)]

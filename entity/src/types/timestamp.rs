@@ -124,6 +124,13 @@ column_value! {
     }
 }
 
+impl sea_orm::TryFromU64 for Timestamp {
+    /// Refuses: an instant in a key is never made by a database's counter.
+    fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
+        Err(sea_orm::DbErr::ConvertFromU64("Timestamp"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeZone as _;
