@@ -8,6 +8,8 @@
 pub mod types;
 
 #[cfg(feature = "tables")]
+pub mod journal;
+#[cfg(feature = "tables")]
 pub mod shape;
 #[cfg(feature = "tables")]
 pub mod trading;

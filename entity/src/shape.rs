@@ -47,7 +47,7 @@ pub struct ForeignKeyShape {
 
 /// The shapes of all tables, in an order in which each one comes after those that it refers to.
 pub fn tables() -> Vec<Shape> {
-    use crate::trading;
+    use crate::{journal, trading};
 
     vec![
         Shape::of::<trading::trade::Entity>(),
@@ -57,6 +57,8 @@ pub fn tables() -> Vec<Shape> {
         Shape::of::<trading::risk_check::Entity>(),
         Shape::of::<trading::instance::Entity>(),
         Shape::of::<trading::symbol_assignment::Entity>(),
+        Shape::of::<journal::log_entry::Entity>(),
+        Shape::of::<journal::audit_entry::Entity>(),
     ]
 }
 

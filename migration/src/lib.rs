@@ -13,6 +13,7 @@ pub mod partitions;
 pub mod schema;
 
 mod m20261120_000003_trading;
+mod m20261120_000010_journal;
 
 pub use connect::{ConnectError, connect};
 pub use migrator::Migrator;

@@ -9,7 +9,7 @@ pub struct Migrator;
 struct Plain;
 
 fn all() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(crate::m20261120_000003_trading::Migration)]
+    vec![Box::new(crate::m20261120_000003_trading::Migration), Box::new(crate::m20261120_000010_journal::Migration)]
 }
 
 impl MigratorTrait for Plain {
