@@ -13,6 +13,10 @@ pub mod partitions;
 pub mod schema;
 
 mod m20261120_000003_trading;
+mod m20261120_000006_ordering;
+mod m20261120_000007_inventory;
+mod m20261120_000008_marketing;
+mod m20261120_000009_mall;
 mod m20261120_000010_journal;
 
 pub use connect::{ConnectError, connect};

@@ -9,7 +9,14 @@ pub struct Migrator;
 struct Plain;
 
 fn all() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(crate::m20261120_000003_trading::Migration), Box::new(crate::m20261120_000010_journal::Migration)]
+    vec![
+        Box::new(crate::m20261120_000003_trading::Migration),
+        Box::new(crate::m20261120_000006_ordering::Migration),
+        Box::new(crate::m20261120_000007_inventory::Migration),
+        Box::new(crate::m20261120_000008_marketing::Migration),
+        Box::new(crate::m20261120_000009_mall::Migration),
+        Box::new(crate::m20261120_000010_journal::Migration),
+    ]
 }
 
 impl MigratorTrait for Plain {

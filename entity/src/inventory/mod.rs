@@ -1,0 +1,25 @@
+//! Inventory: how much of a product is where, and every change of it.
+
+pub mod inventory_log;
+pub mod stock;
+pub mod warehouse;
+
+use crate::words;
+
+words! {
+    /// What changed a stock.
+    pub enum MovementKind {
+        /// Goods came in.
+        Inbound = "inbound",
+        /// Goods went out, other than by an order.
+        Outbound = "outbound",
+        /// Goods were put aside for an order.
+        Reserve = "reserve",
+        /// Goods put aside became free again.
+        Release = "release",
+        /// Goods put aside left with their order.
+        Commit = "commit",
+        /// A count found more or fewer.
+        Adjust = "adjust",
+    }
+}
