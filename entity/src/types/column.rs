@@ -1,7 +1,8 @@
 //! What SeaORM asks of a column's type, said once for all types of this room.
 
 /// Implements SeaORM's value traits for a type from four facts: its column type, the variant of [`sea_orm::Value`]
-/// that carries it, how it is made from that variant's content, and how it is read from a row.
+/// that carries it, how it is made from that variant's content, and how it is read from a row. A closed set of words says
+/// them too, separated by spaces, as the name of the enum that they are.
 macro_rules! column_value {
     (
         impl[$($generics:tt)*] $type:ty as $variant:ident {
@@ -9,6 +10,7 @@ macro_rules! column_value {
             into: |$value:ident| $into:expr,
             from: |$inner:ident| $from:expr,
             read: |$row:ident, $index:ident| $read:expr,
+            $(words: $words:expr,)?
         }
     ) => {
         impl<$($generics)*> From<$type> for sea_orm::Value {
@@ -36,6 +38,12 @@ macro_rules! column_value {
             fn column_type() -> sea_orm::ColumnType {
                 $column_type
             }
+
+            $(
+                fn enum_type_name() -> Option<&'static str> {
+                    Some($words)
+                }
+            )?
         }
 
         impl<$($generics)*> sea_orm::sea_query::Nullable for $type {

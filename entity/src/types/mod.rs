@@ -25,6 +25,8 @@ pub mod session;
 mod text;
 mod timestamp;
 
+#[cfg(feature = "tables")]
+pub(crate) use column::{column_value, corrupt};
 pub use error::{AtColumn, Problem, ValueError};
 pub use fixed::{Fixed, Money, Price, Quantity, QuoteAmount, Rating, decimal_cmp};
 pub use float::Float;
