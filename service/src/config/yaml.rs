@@ -163,7 +163,8 @@ impl Builder {
             None => self.root = Some(node),
             Some(Kind::List(items)) => items.push(node),
             Some(Kind::Map(entries, pending)) => match pending.take() {
-                Some((key, _)) => entries.push((key, node)),
+                // The place of the key: that of a section's content would be a line below it.
+                Some((key, origin)) => entries.push((key, Node { origin, ..node })),
                 None => {
                     let Value::Text(key) = node.value else {
                         return Err(at(&node.origin, "a key is a name, not a list, a map or nothing".to_owned()));

@@ -55,8 +55,12 @@ impl Location {
         if dsn.starts_with("file:") || dsn.contains('?') {
             return Err(InvalidUrl::new("is not the path of a file; with parameters, write sqlite://path?mode=rwc"));
         }
-        if dsn.contains("://") {
-            return Err(InvalidUrl::new("is a URL of something else, but the type given is sqlite"));
+        let of_a_server = dsn.contains("://")
+            || dsn.to_ascii_lowercase().contains("password")
+            || dsn.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
+        if of_a_server {
+            // Taken for a path it would be shown, and its password with it.
+            return Err(InvalidUrl::new("looks like the address of a server, but the type given is sqlite"));
         }
         Self::of_path(dsn)
     }
