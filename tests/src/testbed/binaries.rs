@@ -33,16 +33,11 @@ pub(super) fn postgres() -> Result<PathBuf, Error> {
     versions.pop().map(|(_, folder)| folder).ok_or(Error::NotInstalled { kind: Kind::Postgres, program: "initdb" })
 }
 
-/// The first of `names` in `PATH` or in the folders beside it.
-pub(super) fn program(kind: Kind, names: &[&'static str]) -> Result<PathBuf, Error> {
-    let candidates = |name: &'static str| {
-        path_folders().chain(BESIDE_PATH.iter().map(PathBuf::from)).map(move |folder| folder.join(name))
-    };
-    names
-        .iter()
-        .flat_map(|name| candidates(name))
-        .find(|path| is_program(path))
-        .ok_or(Error::NotInstalled { kind, program: names.first().copied().unwrap_or_default() })
+/// The program `name` in `PATH` or in the folders beside it.
+pub(super) fn program(kind: Kind, name: &'static str) -> Result<PathBuf, Error> {
+    let folders = path_folders().chain(BESIDE_PATH.iter().map(PathBuf::from));
+    let mut candidates = folders.map(|folder| folder.join(name));
+    candidates.find(|path| is_program(path)).ok_or(Error::NotInstalled { kind, program: name })
 }
 
 /// `15`, `pgsql-15`, `postgresql@15`: the major version in the folder's name.

@@ -50,8 +50,8 @@ const SETTINGS: [(&str, &str); 14] = [
 ];
 
 pub(super) async fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
-    let program = binaries::program(Kind::MariaDb, &["mariadbd", "mysqld"])?;
-    let install = binaries::program(Kind::MariaDb, &["mariadb-install-db", "mysql_install_db"])?;
+    let program = binaries::program(Kind::MariaDb, "mariadbd")?;
+    let install = binaries::program(Kind::MariaDb, "mariadb-install-db")?;
     let account = Account::needed_by(Kind::MariaDb)?;
     let directory = server::room(Kind::MariaDb, account)?;
     let data = directory.join("data");

@@ -45,7 +45,7 @@ const SETTINGS: [(&str, &str); 6] = [
 ];
 
 pub(super) fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
-    let program = binaries::program(Kind::Redis, &["redis-server", "valkey-server"])?;
+    let program = binaries::program(Kind::Redis, "redis-server")?;
     let directory = server::room(Kind::Redis, None)?;
     let password = server::password();
 
