@@ -12,15 +12,23 @@ mod migrator;
 pub mod partitions;
 pub mod schema;
 
+mod m20261120_000001_identity;
+mod m20261120_000002_alerting;
 mod m20261120_000003_trading;
+mod m20261120_000004_market;
+mod m20261120_000005_catalog;
 mod m20261120_000006_ordering;
 mod m20261120_000007_inventory;
 mod m20261120_000008_marketing;
 mod m20261120_000009_mall;
 mod m20261120_000010_journal;
+mod m20261120_000011_text_search;
+mod m20261120_000012_append_only_times;
+mod m20261120_000013_partitions;
 
 pub use connect::{ConnectError, connect};
 pub use migrator::Migrator;
+pub use sea_orm_migration::MigratorTrait;
 
 /// A migration that creates the tables of the function `tables` beside it, and drops them.
 macro_rules! domain_migration {

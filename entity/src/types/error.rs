@@ -68,6 +68,7 @@ impl ValueError {
         Self { column: None, problem }
     }
 
+    #[cfg(feature = "tables")]
     pub(crate) const fn malformed(expected: &'static str) -> Self {
         Self::new(Problem::Malformed { expected })
     }

@@ -61,6 +61,28 @@ impl<const P: u8, const S: u8> Fixed<P, S> {
         }
     }
 
+    /// `left` x `right`, exactly.
+    ///
+    /// # Errors
+    /// [`Problem::TooPrecise`] or [`Problem::TooLarge`] when the product cannot be held as it is.
+    pub fn product(left: Decimal, right: Decimal) -> Result<Self, ValueError> {
+        // Without their zeros at the end the factors' digits make an exact product where there is one at all; a `Decimal`
+        // would round it in silence.
+        let (left, right) = (left.normalize(), right.normalize());
+        let scale = left.scale() + right.scale();
+        let Some(digits) = left.mantissa().checked_mul(right.mantissa()) else {
+            return Err(ValueError::new(Problem::TooLarge { integer_digits: P - S }));
+        };
+        let (mut digits, mut scale) = (digits, scale);
+        while scale > u32::from(S) && digits % 10 == 0 {
+            (digits, scale) = (digits / 10, scale - 1);
+        }
+        let Some(missing) = u32::from(S).checked_sub(scale) else {
+            return Err(ValueError::new(Problem::TooPrecise { scale: S }));
+        };
+        Self::checked_units(10_i128.checked_pow(missing).and_then(|factor| digits.checked_mul(factor)))
+    }
+
     /// The number nearest to `value`, halves going to the even neighbour.
     ///
     /// # Errors
@@ -77,16 +99,19 @@ impl<const P: u8, const S: u8> Fixed<P, S> {
     }
 
     fn rescaled(value: Decimal) -> Result<Self, ValueError> {
-        let too_large = ValueError::new(Problem::TooLarge { integer_digits: P - S });
         let mantissa = value.mantissa();
         let units = match u32::from(S).checked_sub(value.scale()) {
             Some(missing) => 10_i128.checked_pow(missing).and_then(|factor| mantissa.checked_mul(factor)),
             // The digits that fall away are zeros: `new` and `round` have seen to that.
             None => Some(mantissa / 10_i128.pow(value.scale() - u32::from(S))),
         };
+        Self::checked_units(units)
+    }
+
+    fn checked_units(units: Option<i128>) -> Result<Self, ValueError> {
         match units {
             Some(units) if units.abs() < Self::LIMIT => Ok(Self::from_units(units)),
-            _ => Err(too_large),
+            _ => Err(ValueError::new(Problem::TooLarge { integer_digits: P - S })),
         }
     }
 

@@ -1,0 +1,168 @@
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+
+use crate::Error;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Domain};
+use crate::db::{Db, Options, Tx};
+use crate::domain::identity::Identity;
+use crate::domain::partitions::Partitions;
+use crate::domain::trading::Trading;
+use crate::migration::{Migrator, MigratorTrait, partitions};
+
+/// Everything a service needs, put together from a [`Config`]: databases and domain services.
+///
+/// It is cheap to clone; clones share everything.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), stanchion::Error> {
+/// use stanchion::App;
+/// use stanchion::config::Config;
+/// use stanchion::domain::trading::TradeFilter;
+///
+/// let app = App::start(Config::load()?).await?;
+/// let page = app.trading().trades(&TradeFilter::symbol("ETHUSDT").limit(100)).await?;
+/// # drop(page);
+/// app.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    databases: Vec<Db>,
+    /// Which of the databases each domain lives in.
+    domains: Vec<(Domain, usize)>,
+    clock: Arc<dyn Clock>,
+    partitions: Partitions,
+}
+
+impl App {
+    /// Connects to every configured database, sees that its migrations are applied, and is ready.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when a database cannot be used; [`Error::NotMigrated`] when migrations are missing: nothing is
+    /// migrated here, `stanchion migrate up` does.
+    ///
+    /// # Cancellation
+    /// A dropped future leaves nothing open.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        Self::start_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// As [`App::start`], with another clock.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_with(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let app = Self::connect(config, clock).await?;
+        try_join_all(app.databases().iter().map(check_migrated)).await?;
+        for db in app.databases() {
+            // A service may run without the right to create tables; then somebody else makes the partitions.
+            if let Err(error) = partitions::ensure_ahead(db.writer(), app.clock().now()).await {
+                tracing::warn!(database = db.name(), %error, "partitions of the coming months could not be created");
+            }
+        }
+        Ok(app)
+    }
+
+    async fn connect(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let connections = config.distinct_databases().map(|(name, _, database)| async move {
+            // Creating a SQLite file is the migrations' work; what has none yet has nothing to read.
+            Db::connect(name, database, Options { create: database.url.is_in_memory() }).await
+        });
+        let databases = try_join_all(connections).await?;
+        let domains = config
+            .distinct_databases()
+            .enumerate()
+            .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
+            .collect();
+        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions: Partitions::default() }) })
+    }
+
+    /// Applies all migrations to every configured database, over connections of its own: the statement timeout of a
+    /// service does not hold there. SQLite files are created.
+    ///
+    /// # Errors
+    /// [`Error::Migration`], naming the database.
+    pub async fn migrate(config: &Config) -> Result<(), Error> {
+        for (name, _, database) in config.distinct_databases() {
+            let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Migration { database: name, source };
+            let db = crate::migration::connect(database.url.expose()).await.map_err(|error| failed(error.into()))?;
+            Migrator::up(&db, None).await.map_err(|error| failed(error.into()))?;
+            db.close().await.map_err(|error| failed(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// The configuration it was started with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.clock.as_ref()
+    }
+
+    /// Every database once.
+    pub fn databases(&self) -> &[Db] {
+        &self.inner.databases
+    }
+
+    /// The database that a domain lives in.
+    pub fn db(&self, domain: Domain) -> &Db {
+        let at = self.inner.domains.iter().find(|(known, _)| *known == domain).map_or(0, |(_, at)| *at);
+        &self.inner.databases[at]
+    }
+
+    /// Runs `body` in a transaction on a domain's database: [`Db::transaction`].
+    ///
+    /// # Errors
+    /// As [`Db::transaction`].
+    pub async fn transaction<T>(
+        &self,
+        domain: Domain,
+        body: impl AsyncFn(&Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.db(domain).transaction(body).await
+    }
+
+    /// Users.
+    pub fn identity(&self) -> Identity<'_> {
+        Identity::new(self.db(Domain::Identity), self.clock())
+    }
+
+    /// Trades and exchange orders.
+    pub fn trading(&self) -> Trading<'_> {
+        Trading::new(self.db(Domain::Trading), self.clock(), &self.inner.partitions)
+    }
+
+    /// Closes all connections, once those that are in use have come back.
+    pub async fn close(&self) {
+        for db in self.databases() {
+            db.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("databases", &self.inner.databases).finish_non_exhaustive()
+    }
+}
+
+async fn check_migrated(db: &Db) -> Result<(), Error> {
+    let pending = Migrator::get_pending_migrations_read_only(db.writer()).await?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let pending = pending.len();
+    Err(Error::NotMigrated { database: db.name(), engine: db.backend().as_str(), pending })
+}

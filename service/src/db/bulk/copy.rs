@@ -1,0 +1,128 @@
+//! PostgreSQL's COPY, in its binary form: <https://www.postgresql.org/docs/current/sql-copy.html>.
+
+use sea_orm::sqlx::postgres::PgArgumentBuffer;
+use sea_orm::sqlx::{self, AssertSqlSafe, Encode, Executor, PgConnection, Postgres};
+use sea_orm::{DbErr, Value};
+
+use super::rows::Rows;
+use crate::db::raw::{Connection, exec_error};
+use crate::db::{Kind, Tx, classify};
+
+/// Bytes that are sent at a time: the server parses one piece while the next is made.
+const PIECE: usize = 256 * 1024;
+
+/// What a binary COPY begins with: signature, flags, length of the extension.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Rows that were inserted.
+pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
+    let mut connection = tx.connection().await;
+    let Connection::Postgres(connection) = &mut *connection else {
+        return Err(DbErr::Custom("COPY needs PostgreSQL".into()));
+    };
+    let connection: &mut PgConnection = connection;
+    // Few batches hold a duplicate; one that does has cost a COPY, and takes the longer way.
+    run(connection, "SAVEPOINT stanchion_bulk").await?;
+    match copy(connection, &rows.table, rows).await {
+        Ok(inserted) => {
+            run(connection, "RELEASE SAVEPOINT stanchion_bulk").await?;
+            Ok(inserted)
+        }
+        Err(error) if classify::classify_sqlx(&error).kind == Kind::UniqueViolation => {
+            run(connection, "ROLLBACK TO SAVEPOINT stanchion_bulk; RELEASE SAVEPOINT stanchion_bulk").await?;
+            insert_new(connection, rows).await.map_err(exec_error)
+        }
+        Err(error) => Err(exec_error(error)),
+    }
+}
+
+/// By way of a table of the transaction's own, from which only what is new goes on.
+async fn insert_new(connection: &mut PgConnection, rows: &Rows) -> Result<u64, sqlx::Error> {
+    let (table, columns) = (&rows.table, quoted(&rows.columns));
+    let beside = format!("stanchion_bulk_{table}");
+    // Unlike a unique key, ON COMMIT DROP leaves nothing to clean up after a failure.
+    let create =
+        format!("CREATE TEMPORARY TABLE \"{beside}\" ON COMMIT DROP AS SELECT {columns} FROM \"{table}\" WITH NO DATA");
+    connection.execute(AssertSqlSafe(create)).await?;
+    copy(connection, &beside, rows).await?;
+    let insert = format!(
+        "INSERT INTO \"{table}\" ({columns}) SELECT {columns} FROM \"{beside}\" ON CONFLICT ({}) DO NOTHING",
+        quoted(&rows.key_columns())
+    );
+    let inserted = connection.execute(AssertSqlSafe(insert)).await?.rows_affected();
+    connection.execute(AssertSqlSafe(format!("DROP TABLE \"{beside}\""))).await?;
+    Ok(inserted)
+}
+
+async fn copy(connection: &mut PgConnection, table: &str, rows: &Rows) -> Result<u64, sqlx::Error> {
+    let statement = format!("COPY \"{table}\" ({}) FROM STDIN (FORMAT binary)", quoted(&rows.columns));
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    match send(&mut copy, rows).await {
+        Ok(()) => copy.finish().await,
+        Err(error) => {
+            // The server answers an abort with an error of its own; ours says more.
+            let _aborted = copy.abort("a value could not be encoded").await;
+            Err(error)
+        }
+    }
+}
+
+async fn send(copy: &mut sqlx::postgres::PgCopyIn<&mut PgConnection>, rows: &Rows) -> Result<(), sqlx::Error> {
+    let mut buffer = PgArgumentBuffer::default();
+    buffer.extend_from_slice(HEADER);
+    let fields = i16::try_from(rows.width()).map_err(|error| sqlx::Error::Encode(error.into()))?.to_be_bytes();
+    for row in rows.iter() {
+        buffer.extend_from_slice(&fields);
+        for value in row {
+            encode(value, &mut buffer).map_err(sqlx::Error::Encode)?;
+        }
+        if buffer.len() >= PIECE {
+            copy.send(buffer.as_slice()).await?;
+            buffer.clear();
+        }
+    }
+    buffer.extend_from_slice(&TRAILER);
+    copy.send(buffer.as_slice()).await?;
+    Ok(())
+}
+
+/// A field: its length, then the value as the driver writes it; -1 alone for null.
+fn encode(value: &Value, buffer: &mut PgArgumentBuffer) -> Result<(), sqlx::error::BoxDynError> {
+    let start = buffer.len();
+    buffer.extend_from_slice(&(-1_i32).to_be_bytes());
+    match value {
+        Value::Bool(Some(value)) => field(value, buffer)?,
+        Value::Int(Some(value)) => field(value, buffer)?,
+        Value::BigInt(Some(value)) => field(value, buffer)?,
+        Value::Double(Some(value)) => field(value, buffer)?,
+        Value::String(Some(value)) => field(&value.as_str(), buffer)?,
+        Value::Enum(sea_orm::sea_query::OptionEnum::Some(value)) => field(&value.value.as_ref(), buffer)?,
+        Value::Bytes(Some(value)) => field(&value.as_slice(), buffer)?,
+        Value::Uuid(Some(value)) => field(value, buffer)?,
+        Value::Decimal(Some(value)) => field(value, buffer)?,
+        Value::Json(Some(value)) => field(&sqlx::types::Json(value.as_ref()), buffer)?,
+        Value::ChronoDate(Some(value)) => field(value, buffer)?,
+        Value::ChronoDateTimeUtc(Some(value)) => field(value, buffer)?,
+        other if *other == other.as_null() => return Ok(()),
+        other => return Err(format!("a bulk insert has no encoding for {:?}", other.as_null()).into()),
+    }
+    let length = i32::try_from(buffer.len() - start - 4)?;
+    buffer[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+fn field<'q, T: Encode<'q, Postgres>>(
+    value: &T,
+    buffer: &mut PgArgumentBuffer,
+) -> Result<(), sqlx::error::BoxDynError> {
+    value.encode_by_ref(buffer).map(drop)
+}
+
+async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<(), DbErr> {
+    connection.execute(sql).await.map(drop).map_err(exec_error)
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}

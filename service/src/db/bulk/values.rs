@@ -1,0 +1,125 @@
+//! Inserts of many rows in one statement, for the engines that have no COPY a client could use.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use sea_orm::sqlx::{self, AssertSqlSafe, MySqlConnection, SqliteConnection};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value, Values};
+use sea_query_sqlx::SqlxValues;
+
+use super::rows::{Key, Rows, key, key_of};
+use crate::db::raw::{Connection, exec_error};
+use crate::db::{Kind, Tx, classify};
+
+/// Values that one prepared statement can take, by the engines' limits.
+const MOST_SQLITE: usize = 32_766;
+const MOST_MYSQL: usize = 65_535;
+
+/// Rows in a statement: more gain nothing, and each size is a statement to prepare.
+const ROWS_SQLITE: usize = 256;
+const ROWS_MYSQL: usize = 1_000;
+
+/// Rows that were inserted; those whose key is taken are passed over by the engine.
+pub(super) async fn insert_sqlite(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
+    let per_statement = (MOST_SQLITE / rows.width()).clamp(1, ROWS_SQLITE);
+    let head = format!("INSERT INTO \"{}\" ({}) VALUES ", rows.table, quoted(&rows.columns, '"'));
+    let tail = format!(" ON CONFLICT ({}) DO NOTHING", quoted(&rows.key_columns(), '"'));
+    let mut connection = tx.connection().await;
+    let Connection::Sqlite(connection) = &mut *connection else { return Err(wrong_engine()) };
+    let connection: &mut SqliteConnection = connection;
+    let mut inserted = 0;
+    for batch in rows.batches(per_statement) {
+        let count = batch.len() / rows.width();
+        let sql = format!("{head}{}{tail}", tuples(count, rows.width()));
+        let values = SqlxValues(Values(batch.to_vec()));
+        // Only the size that comes again is worth keeping prepared.
+        let query = sqlx::query_with::<sqlx::Sqlite, _>(AssertSqlSafe(sql), values).persistent(count == per_statement);
+        inserted += query.execute(&mut *connection).await.map_err(exec_error)?.rows_affected();
+    }
+    Ok(inserted)
+}
+
+/// Rows that were inserted. MySQL's ways to pass over a duplicate hide other faults or count wrongly, so a batch that meets
+/// one looks up which keys are taken and goes on without them.
+pub(super) async fn insert_mysql(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
+    let per_statement = (MOST_MYSQL / rows.width()).clamp(1, ROWS_MYSQL);
+    let mut inserted = 0;
+    for batch in rows.batches(per_statement) {
+        let mut batch = Cow::Borrowed(batch);
+        while !batch.is_empty() {
+            let full = batch.len() == per_statement * rows.width();
+            let error = match insert_batch(tx, rows, &batch, full).await? {
+                Ok(count) => {
+                    inserted += count;
+                    break;
+                }
+                Err(error) => error,
+            };
+            if classify::classify_sqlx(&error).kind != Kind::UniqueViolation {
+                return Err(exec_error(error));
+            }
+            let taken = taken(tx, rows, &batch).await?;
+            let new = batch.chunks_exact(rows.width()).filter(|row| !taken.contains(&key_of(row, &rows.key)));
+            let new: Vec<Value> = new.flatten().cloned().collect();
+            // No primary key is to blame, so it is another unique key.
+            if new.len() == batch.len() {
+                return Err(exec_error(error));
+            }
+            batch = Cow::Owned(new);
+        }
+    }
+    Ok(inserted)
+}
+
+/// One statement; what the server refuses is the inner error.
+async fn insert_batch(tx: &Tx, rows: &Rows, batch: &[Value], full: bool) -> Result<Result<u64, sqlx::Error>, DbErr> {
+    let head = format!("INSERT INTO `{}` ({}) VALUES ", rows.table, quoted(&rows.columns, '`'));
+    let sql = format!("{head}{}", tuples(batch.len() / rows.width(), rows.width()));
+    let mut connection = tx.connection().await;
+    let Connection::MySql(connection) = &mut *connection else { return Err(wrong_engine()) };
+    let connection: &mut MySqlConnection = connection;
+    let query = sqlx::query_with::<sqlx::MySql, _>(AssertSqlSafe(sql), SqlxValues(Values(batch.to_vec())));
+    Ok(query.persistent(full).execute(connection).await.map(|done| done.rows_affected()))
+}
+
+/// The keys of these rows that the table has.
+async fn taken(tx: &Tx, rows: &Rows, batch: &[Value]) -> Result<HashSet<Key>, DbErr> {
+    let count = batch.len() / rows.width();
+    let keys: Vec<Value> =
+        batch.chunks_exact(rows.width()).flat_map(|row| rows.key.iter().map(|at| row[*at].clone())).collect();
+    let like: Vec<Value> = keys[..rows.key.len()].to_vec();
+    let names = quoted(&rows.key_columns(), '`');
+    let sql = format!("SELECT {names} FROM `{}` WHERE ({names}) IN ({})", rows.table, tuples(count, rows.key.len()));
+    let found = tx.query_all_raw(Statement::from_sql_and_values(DbBackend::MySql, sql, keys)).await?;
+    let read = |row: &QueryResult| {
+        let values = like.iter().enumerate().map(|(at, like)| read_like(row, at, like));
+        Ok(key(&values.collect::<Result<Vec<Value>, DbErr>>()?))
+    };
+    found.iter().map(read).collect()
+}
+
+/// Column `at` of a row, as the same kind of value as `like`.
+fn read_like(row: &QueryResult, at: usize, like: &Value) -> Result<Value, DbErr> {
+    Ok(match like {
+        Value::Uuid(_) => row.try_get_by::<uuid::Uuid, _>(at)?.into(),
+        Value::Int(_) => row.try_get_by::<i32, _>(at)?.into(),
+        Value::BigInt(_) => row.try_get_by::<i64, _>(at)?.into(),
+        Value::ChronoDateTimeUtc(_) => row.try_get_by::<chrono::DateTime<chrono::Utc>, _>(at)?.into(),
+        Value::ChronoDate(_) => row.try_get_by::<chrono::NaiveDate, _>(at)?.into(),
+        _ => row.try_get_by::<String, _>(at)?.into(),
+    })
+}
+
+/// `(?, ?), (?, ?)`.
+fn tuples(rows: usize, width: usize) -> String {
+    let tuple = format!("({})", vec!["?"; width].join(", "));
+    vec![tuple.as_str(); rows].join(", ")
+}
+
+fn quoted(names: &[&str], quote: char) -> String {
+    names.iter().map(|name| format!("{quote}{name}{quote}")).collect::<Vec<_>>().join(", ")
+}
+
+fn wrong_engine() -> DbErr {
+    DbErr::Custom("the transaction is on another engine".into())
+}

@@ -1,0 +1,186 @@
+use std::pin::Pin;
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
+    QueryStream, Statement, StreamTrait, TransactionError, TransactionOptions, TransactionTrait,
+};
+
+use super::Tx;
+use super::raw::{Connection, query_error};
+
+/// A pool of connections: any SeaORM query runs on it.
+///
+/// It is cheap to clone; clones share the pool. A statement waits for a connection at most the configured
+/// `acquire_timeout` and then fails as [`Kind::PoolExhausted`](super::Kind::PoolExhausted). Connections are not pinged
+/// before use while they are busy, which saves a round trip; one that was idle for a while is.
+///
+/// # Cancellation
+/// A dropped future gives its connection back in a usable state. That holds for [`begin`](TransactionTrait::begin) too,
+/// where the driver's own does not ([sqlx #4385](https://github.com/launchbadge/sqlx/issues/4385)): it runs to its end in
+/// the background, and the transaction that nobody took is rolled back.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    inner: DatabaseConnection,
+    writes: bool,
+}
+
+impl Pool {
+    pub(super) const fn new(inner: DatabaseConnection, writes: bool) -> Self {
+        Self { inner, writes }
+    }
+
+    /// SeaORM's own handle of the pool. Beginning a transaction on it is not safe against cancellation.
+    pub const fn connection(&self) -> &DatabaseConnection {
+        &self.inner
+    }
+
+    /// Connections that are open, and how many of them are idle.
+    pub fn size(&self) -> (u32, usize) {
+        match self.inner.get_database_backend() {
+            DbBackend::Sqlite => {
+                let pool = self.inner.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            DbBackend::Postgres => {
+                let pool = self.inner.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => {
+                let pool = self.inner.get_mysql_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        }
+    }
+
+    /// Closes the pool: waits for lent connections to come back, then closes all of them. Later use is an error.
+    pub async fn close(&self) {
+        // The driver's close cannot fail; SeaORM's signature says it could.
+        let _closed = self.inner.close_by_ref().await;
+    }
+
+    async fn acquire(&self) -> Result<Connection, DbErr> {
+        match self.inner.get_database_backend() {
+            DbBackend::Sqlite => self.inner.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
+            DbBackend::Postgres => self.inner.get_postgres_connection_pool().acquire().await.map(Connection::Postgres),
+            _ => self.inner.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
+        }
+        .map_err(query_error)
+    }
+
+    /// Begins a transaction, `options` said first where there are any.
+    pub(super) async fn begin_tx(&self, options: TransactionOptions) -> Result<Tx, DbErr> {
+        let pool = self.clone();
+        // Detached: the driver loses track of a BEGIN that is cancelled on its way.
+        let begun = tokio::spawn(async move {
+            let mut connection = pool.acquire().await?;
+            let settings = set_transaction(connection.backend(), options);
+            // MySQL takes them before the transaction, PostgreSQL inside it.
+            let before = connection.backend() == DbBackend::MySql;
+            if let Some(settings) = settings.as_deref().filter(|_| before) {
+                connection.execute_unprepared(settings).await?;
+            }
+            connection.begin(pool.writes).await?;
+            let tx = Tx::begun(connection);
+            if let Some(settings) = settings.as_deref().filter(|_| !before) {
+                tx.execute_unprepared(settings).await?;
+            }
+            Ok(tx)
+        });
+        begun.await.unwrap_or_else(|failed| Err(DbErr::Custom(format!("beginning a transaction: {failed}"))))
+    }
+}
+
+/// The statement that sets a transaction's isolation and access mode; SQLite has neither, its writers are serial.
+fn set_transaction(backend: DbBackend, options: TransactionOptions) -> Option<String> {
+    let isolation = options.isolation_level.map(|level| format!("ISOLATION LEVEL {level}"));
+    let access = options.access_mode.map(|mode| mode.to_string());
+    let parts: Vec<String> = isolation.into_iter().chain(access).collect();
+    if parts.is_empty() || backend == DbBackend::Sqlite {
+        return None;
+    }
+    Some(format!("SET TRANSACTION {}", parts.join(", ")))
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.inner.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.inner.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.inner.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.inner.query_all_raw(statement).await
+    }
+}
+
+impl StreamTrait for Pool {
+    type Stream<'a> = QueryStream;
+
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    fn stream_raw<'a>(
+        &'a self,
+        statement: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+        self.inner.stream_raw(statement)
+    }
+}
+
+#[async_trait::async_trait]
+impl TransactionTrait for Pool {
+    type Transaction = Tx;
+
+    async fn begin(&self) -> Result<Tx, DbErr> {
+        self.begin_tx(TransactionOptions::default()).await
+    }
+
+    async fn begin_with_config(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<Tx, DbErr> {
+        self.begin_tx(TransactionOptions { isolation_level, access_mode, ..Default::default() }).await
+    }
+
+    async fn begin_with_options(&self, options: TransactionOptions) -> Result<Tx, DbErr> {
+        self.begin_tx(options).await
+    }
+
+    async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c Tx) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let tx = self.begin().await.map_err(TransactionError::Connection)?;
+        tx.run(callback).await
+    }
+
+    async fn transaction_with_config<F, T, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c Tx) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let tx = self.begin_with_config(isolation_level, access_mode).await.map_err(TransactionError::Connection)?;
+        tx.run(callback).await
+    }
+}
