@@ -8,7 +8,23 @@
 pub mod types;
 
 #[cfg(feature = "tables")]
+pub mod alerting;
+#[cfg(feature = "tables")]
+pub mod catalog;
+#[cfg(feature = "tables")]
+pub mod identity;
+#[cfg(feature = "tables")]
+pub mod inventory;
+#[cfg(feature = "tables")]
 pub mod journal;
+#[cfg(feature = "tables")]
+pub mod mall;
+#[cfg(feature = "tables")]
+pub mod market;
+#[cfg(feature = "tables")]
+pub mod marketing;
+#[cfg(feature = "tables")]
+pub mod ordering;
 #[cfg(feature = "tables")]
 pub mod shape;
 #[cfg(feature = "tables")]

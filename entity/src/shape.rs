@@ -30,6 +30,8 @@ pub struct ColumnShape {
     pub column_type: ColumnType,
     /// Whether it may be null.
     pub nullable: bool,
+    /// The words that it stores, if they are a closed set, in the order of their declaration.
+    pub words: Option<Vec<&'static str>>,
 }
 
 /// A reference as its entity describes it.
@@ -47,9 +49,17 @@ pub struct ForeignKeyShape {
 
 /// The shapes of all tables, in an order in which each one comes after those that it refers to.
 pub fn tables() -> Vec<Shape> {
-    use crate::{journal, trading};
+    use crate::{alerting, catalog, identity, inventory, journal, mall, market, marketing, ordering, trading};
 
     vec![
+        Shape::of::<identity::user::Entity>(),
+        Shape::of::<identity::user_profile::Entity>(),
+        Shape::of::<identity::user_address::Entity>(),
+        Shape::of::<identity::user_level_change::Entity>(),
+        Shape::of::<alerting::alert_rule::Entity>(),
+        Shape::of::<alerting::alert_rule_state::Entity>(),
+        Shape::of::<alerting::alert::Entity>(),
+        Shape::of::<alerting::alert_delivery::Entity>(),
         Shape::of::<trading::trade::Entity>(),
         Shape::of::<trading::trade_order::Entity>(),
         Shape::of::<trading::trade_statistic::Entity>(),
@@ -57,6 +67,29 @@ pub fn tables() -> Vec<Shape> {
         Shape::of::<trading::risk_check::Entity>(),
         Shape::of::<trading::instance::Entity>(),
         Shape::of::<trading::symbol_assignment::Entity>(),
+        Shape::of::<market::tick::Entity>(),
+        Shape::of::<market::candle::Entity>(),
+        Shape::of::<market::trading_metric::Entity>(),
+        Shape::of::<catalog::category::Entity>(),
+        Shape::of::<catalog::product::Entity>(),
+        Shape::of::<catalog::product_image::Entity>(),
+        Shape::of::<catalog::product_review::Entity>(),
+        Shape::of::<ordering::order::Entity>(),
+        Shape::of::<ordering::order_item::Entity>(),
+        Shape::of::<ordering::order_payment::Entity>(),
+        Shape::of::<ordering::order_status_history::Entity>(),
+        Shape::of::<ordering::idempotency_key::Entity>(),
+        Shape::of::<ordering::outbox::Entity>(),
+        Shape::of::<inventory::warehouse::Entity>(),
+        Shape::of::<inventory::stock::Entity>(),
+        Shape::of::<inventory::inventory_log::Entity>(),
+        Shape::of::<marketing::campaign::Entity>(),
+        Shape::of::<marketing::coupon::Entity>(),
+        Shape::of::<marketing::user_coupon::Entity>(),
+        Shape::of::<mall::shop::Entity>(),
+        Shape::of::<mall::purchase_order::Entity>(),
+        Shape::of::<mall::points_account::Entity>(),
+        Shape::of::<mall::points_transaction::Entity>(),
         Shape::of::<journal::log_entry::Entity>(),
         Shape::of::<journal::audit_entry::Entity>(),
     ]
@@ -71,6 +104,7 @@ impl Shape {
                 name: column.as_str().to_owned(),
                 column_type: def.get_column_type().clone(),
                 nullable: def.is_null(),
+                words: column.enum_type_name().map(|words| words.split(' ').collect()),
             }
         });
         let primary_key = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned()).collect();

@@ -10,12 +10,19 @@ struct Plain;
 
 fn all() -> Vec<Box<dyn MigrationTrait>> {
     vec![
+        Box::new(crate::m20261120_000001_identity::Migration),
+        Box::new(crate::m20261120_000002_alerting::Migration),
         Box::new(crate::m20261120_000003_trading::Migration),
+        Box::new(crate::m20261120_000004_market::Migration),
+        Box::new(crate::m20261120_000005_catalog::Migration),
         Box::new(crate::m20261120_000006_ordering::Migration),
         Box::new(crate::m20261120_000007_inventory::Migration),
         Box::new(crate::m20261120_000008_marketing::Migration),
         Box::new(crate::m20261120_000009_mall::Migration),
         Box::new(crate::m20261120_000010_journal::Migration),
+        Box::new(crate::m20261120_000011_text_search::Migration),
+        Box::new(crate::m20261120_000012_append_only_times::Migration),
+        Box::new(crate::m20261120_000013_partitions::Migration),
     ]
 }
 

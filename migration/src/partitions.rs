@@ -34,6 +34,11 @@ impl Month {
         Self { first: self.first.checked_add_months(Months::new(1)).unwrap_or(self.first) }
     }
 
+    /// The month before this one; the first month of all is its own predecessor.
+    pub fn previous(self) -> Self {
+        Self { first: self.first.checked_sub_months(Months::new(1)).unwrap_or(self.first) }
+    }
+
     /// The months from this one to `last`, both included.
     pub fn through(self, last: Self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |month| Some(month.next()).filter(|next| next > month))

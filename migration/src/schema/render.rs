@@ -43,6 +43,14 @@ impl Table {
         statements
     }
 
+    /// The statements after which no row of the table refers to another one of it.
+    pub(super) fn detach_statements(&self, dialect: Dialect) -> Vec<String> {
+        let to_itself = self.foreign_keys.iter().filter(|key| key.table == self.name);
+        let detach =
+            |key: &ForeignKey| format!("UPDATE {} SET {} = NULL", dialect.quote(self.name), dialect.quote(key.column));
+        to_itself.map(detach).collect()
+    }
+
     fn create_sql(&self, items: &[String], dialect: Dialect) -> String {
         let items = items.join(",\n  ");
         let table = dialect.quote(self.name);

@@ -20,9 +20,14 @@ pub async fn create(manager: &SchemaManager<'_>, tables: &[Table]) -> Result<(),
 /// Those of the database.
 pub async fn drop(manager: &SchemaManager<'_>, tables: &[Table]) -> Result<(), DbErr> {
     let dialect = Dialect::of(manager.get_connection()).await?;
-    let statements: Vec<String> =
-        tables.iter().rev().map(|table| format!("DROP TABLE IF EXISTS {}", dialect.quote(table.name()))).collect();
-    execute_all(manager, &statements).await
+    for table in tables.iter().rev() {
+        // SQLite deletes the rows one by one first, and would refuse to while rows of the same table refer to each other.
+        if dialect == Dialect::Sqlite && manager.has_table(table.name()).await? {
+            execute_all(manager, &table.detach_statements(dialect)).await?;
+        }
+        execute_all(manager, &[format!("DROP TABLE IF EXISTS {}", dialect.quote(table.name()))]).await?;
+    }
+    Ok(())
 }
 
 /// Runs statements one after the other.
