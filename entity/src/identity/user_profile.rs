@@ -1,11 +1,10 @@
 //! What a user tells about themselves.
 
-use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
 use super::Gender;
-use crate::types::{Secret, Text, Timestamp};
+use crate::types::{Day, Secret, Text, Timestamp};
 
 /// The profile of a user, who has at most one. Text that was not given is empty.
 #[sea_orm::model]
@@ -25,7 +24,7 @@ pub struct Model {
     /// The gender.
     pub gender: Gender,
     /// The day of birth.
-    pub birth_date: Option<NaiveDate>,
+    pub birth_date: Option<Day>,
     /// The name on the identity card.
     pub real_name: Text<50>,
     /// The number of the identity card, encrypted.

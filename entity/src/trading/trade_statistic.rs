@@ -1,10 +1,9 @@
 //! A day's figures of a symbol.
 
-use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
-use crate::types::{Price, Quantity, QuoteAmount, Text, Timestamp};
+use crate::types::{Day, Price, Quantity, QuoteAmount, Text, Timestamp};
 
 /// What a symbol's trades of a day (UTC) add up to.
 #[sea_orm::model]
@@ -22,7 +21,7 @@ pub struct Model {
     pub symbol: Text<32>,
     /// The day, in UTC.
     #[sea_orm(unique_key = "exchange_symbol_day")]
-    pub day: NaiveDate,
+    pub day: Day,
     /// How many trades.
     pub trade_count: i64,
     /// The quantity bought.

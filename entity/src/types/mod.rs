@@ -5,6 +5,7 @@
 //! | id | [`Uuid`](uuid::Uuid), version 7 | `uuid` | `binary(16)` | blob of 16 bytes |
 //! | amount | [`Fixed<P, S>`](Fixed) | `numeric(p,s)` | `decimal(p,s)` | text at full scale, collation `decimal` |
 //! | instant | [`Timestamp`], microseconds, UTC | `timestamptz` | `datetime(6)` | text that sorts as time |
+//! | day | [`Day`] | `date` | `date` | text that sorts as days |
 //! | text | [`Text<N>`](Text), [`LongText`] | `varchar(n)`, `text` | `varchar(n)`, `longtext` | `varchar(n)`, `text` |
 //! | secret | [`Secret<N>`](Secret), hidden in `Debug` | `varchar(n)` | `varchar(n)` | `varchar(n)` |
 //! | JSON | [`Json`] | `jsonb` | `json` | text |
@@ -16,6 +17,7 @@
 //! They hold on connections that were set up with [`session`]; `stanchion` and `stanchion-migration` both use it.
 
 mod column;
+mod day;
 mod error;
 mod fixed;
 mod float;
@@ -27,6 +29,7 @@ mod timestamp;
 
 #[cfg(feature = "tables")]
 pub(crate) use column::{column_value, corrupt};
+pub use day::Day;
 pub use error::{AtColumn, Problem, ValueError};
 pub use fixed::{Fixed, Money, Price, Quantity, QuoteAmount, Rating, decimal_cmp};
 pub use float::Float;
