@@ -80,9 +80,11 @@ proptest! {
 
     #[test]
     fn a_value_anywhere_in_a_file_does_not_come_out(key in key(), value in value(), kind in "(sqlite|postgres|mysql|x)?") {
-        // A file's name is no secret.
+        // The name of a file or database is no secret.
         let of_a_server = ["://", "password=", &format!("{PLANTED}@")].iter().any(|part| value.contains(part));
-        prop_assume!(kind != "sqlite" || of_a_server);
+        if key == "database.dsn" && !of_a_server {
+            return Ok(());
+        }
         for quoted in [value.clone(), format!("'{}'", value.replace('\'', "''")), serde_json::to_string(&value).unwrap()] {
             let mut yaml = as_yaml(&key, &quoted);
             if key == "database.dsn" && !kind.is_empty() {

@@ -177,7 +177,8 @@ impl DistributedLock {
             url.map_err(|e| section.note(Problem::new(&redis.key("addr"), e.to_string()).from(origin))).ok()
         } else {
             if wanted {
-                let keys = Problem::new(&redis.key("addr"), "is missing, and locks are to be kept in Redis");
+                let keys =
+                    Problem::new(&redis.key("addr"), "the address is missing, and locks are to be kept in Redis");
                 let hint = format!(
                     "give its host:port, set REDIS_URL, or set {} to in_process or {} to false",
                     section.key("type"),

@@ -149,7 +149,7 @@ pub(super) fn contradictions(source: &Node) -> Vec<Problem> {
         for other in ["dsn", "type"] {
             if let (Some(_), Some(node)) = (section.get("url"), section.get(other)) {
                 found.push(
-                    Problem::new(&format!("{path}.url"), "contradicts the other: each says which database it is")
+                    Problem::new(&format!("{path}.url"), "contradict each other: each says which database it is")
                         .and(&format!("{path}.{other}"))
                         .from(&node.origin)
                         .hint("keep the url, or type and dsn"),

@@ -9,7 +9,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     if config.instance.index >= config.instance.total {
         problems.push(
-            Problem::new("instance.index", "must be less than instance.total")
+            Problem::new("instance.index", "the first must be less than the second")
                 .and("instance.total")
                 .hint("the first instance has index 0"),
         );
@@ -24,7 +24,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         if let Some((other, first)) = first {
             for key in own.differing(first) {
                 problems.push(
-                    Problem::new(&format!("{path}.{key}"), "differs, but both are the same database")
+                    Problem::new(&format!("{path}.{key}"), "they differ, but both are the same database")
                         .and(&format!("{other}.{key}"))
                         .hint("give both the same value: there is one pool a database"),
                 );
@@ -34,7 +34,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let lock = &config.distributed_lock;
     if lock.store() == LockKind::Redis && lock.redis.is_none() {
         problems.push(
-            Problem::new("distributed_lock.redis.addr", "is missing, and locks are to be kept in Redis")
+            Problem::new("distributed_lock.redis.addr", "the address is missing, and locks are to be kept in Redis")
                 .and("distributed_lock.enabled")
                 .hint("give its host:port, or set distributed_lock.enabled to false"),
         );
@@ -49,7 +49,7 @@ fn database(path: &str, database: &Database, problems: &mut Vec<Problem>) {
     }
     if database.max_idle_conns > database.max_open_conns {
         problems.push(
-            Problem::new(&key("max_idle_conns"), "must not be more than max_open_conns")
+            Problem::new(&key("max_idle_conns"), "the first must not be more than the second")
                 .and(&key("max_open_conns"))
                 .hint("lower the first or raise the second"),
         );

@@ -42,6 +42,10 @@ pub(super) fn parse(text: &str) -> Result<Parts, InvalidUrl> {
     }
     // The last slash, because a password may hold others.
     let (left, right) = text.rsplit_once('/').ok_or_else(malformed)?;
+    if right.contains('@') {
+        // A password with a slash in it, and no database.
+        return Err(malformed());
+    }
     let (credentials, address) = left.rsplit_once('@').unwrap_or(("", left));
     let (name, parameters) = right.split_once('?').map_or((right, None), |(name, query)| (name, Some(query)));
 
