@@ -1,0 +1,28 @@
+//! The commands, one file each: its arguments, its help and what it does.
+//!
+//! They read the configuration through [`Global`], report through [`Output`], and leave everything else to the library.
+//! A new one is a module, a variant of [`Command`] and a line in [`Command::run`].
+
+mod completions;
+mod config;
+
+use clap::Subcommand;
+
+use crate::args::Global;
+use crate::output::{Failure, Output};
+
+/// What `stanchion` can be told to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Config(config::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Config(args) => config::run(args, global, output),
+            Self::Completions(args) => completions::run(&args, output),
+        }
+    }
+}
