@@ -1,8 +1,10 @@
 //! What Stanchion's tests stand on.
 //!
 //! [`testbed`] starts real PostgreSQL, MariaDB and Redis servers, gives every test a database of its own, and puts
-//! faults between a client and its server. The tests themselves are in `tests/tests`: conformance suites that every back
-//! end runs, flows through several domains, and faults. Nothing here is mocked.
+//! faults between a client and its server; [`schema`] reads the schema that a database really has. The tests themselves
+//! are in `tests/tests`: conformance suites that every back end runs, flows through several domains, and faults. Nothing
+//! here is mocked.
 #![warn(clippy::unwrap_used, clippy::expect_used)] // what fails in the testbed itself says which server, and what to do
 
+pub mod schema;
 pub mod testbed;
