@@ -1,12 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 
 use crate::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Domain};
-use crate::db::{Db, Options, Tx};
+use crate::db::{Db, Options, Tx, TxBody};
 use crate::domain::identity::Identity;
 use crate::domain::partitions::Partitions;
 use crate::domain::trading::Trading;
@@ -126,12 +126,12 @@ impl App {
     ///
     /// # Errors
     /// As [`Db::transaction`].
-    pub async fn transaction<T>(
-        &self,
-        domain: Domain,
-        body: impl AsyncFn(&Tx) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.db(domain).transaction(body).await
+    pub fn transaction<'s, T, F>(&'s self, domain: Domain, body: F) -> BoxFuture<'s, Result<T, Error>>
+    where
+        F: AsyncFn(&Tx) -> Result<T, Error> + for<'a> TxBody<'a, T> + 's,
+        T: Send + 's,
+    {
+        self.db(domain).transaction(body)
     }
 
     /// Users.

@@ -20,5 +20,5 @@ pub use connect::{ConnectError, Db, Options};
 pub use error::{DatabaseError, Kind};
 pub use page::{Cursor, CursorError, Order, Page};
 pub use pool::Pool;
-pub use retry::RetryPolicy;
+pub use retry::{RetryPolicy, TxBody};
 pub use tx::Tx;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::future::BoxFuture;
 use sea_orm::{DbErr, TransactionOptions, TransactionSession};
 use tokio::time::Instant;
 
@@ -51,6 +52,28 @@ impl RetryPolicy {
     }
 }
 
+/// What runs in a transaction: an async closure or function that takes a [`Tx`], whose future can move between threads.
+///
+/// It is there for every one that is; nobody implements it. (The compiler cannot yet be told with `AsyncFn` alone that the
+/// future is `Send`.) It may be run more than once, so it borrows what it captures: `async |tx| ...`, not `async move`.
+pub trait TxBody<'a, T>: Fn(&'a Tx) -> Self::Future + Send + Sync {
+    /// What it becomes when it is run.
+    type Future: Future<Output = Result<T, Error>> + Send;
+
+    /// Runs it.
+    fn run(&self, tx: &'a Tx) -> Self::Future {
+        self(tx)
+    }
+}
+
+impl<'a, T, F, Running> TxBody<'a, T> for F
+where
+    F: Fn(&'a Tx) -> Running + Send + Sync,
+    Running: Future<Output = Result<T, Error>> + Send,
+{
+    type Future = Running;
+}
+
 impl Db {
     /// Runs `body` in a transaction on the writer and commits it; whatever fails, nothing of it is kept.
     ///
@@ -78,42 +101,51 @@ impl Db {
     ///
     /// # Cancellation
     /// Dropped before the commit has begun, the transaction is rolled back; after that it is carried to its end.
-    pub async fn transaction<T>(&self, body: impl AsyncFn(&Tx) -> Result<T, Error>) -> Result<T, Error> {
-        self.transaction_with(TransactionOptions::default(), RetryPolicy::default(), body).await
+    pub fn transaction<'s, T, F>(&'s self, body: F) -> BoxFuture<'s, Result<T, Error>>
+    where
+        F: AsyncFn(&Tx) -> Result<T, Error> + for<'a> TxBody<'a, T> + 's,
+        T: Send + 's,
+    {
+        self.transaction_with(TransactionOptions::default(), RetryPolicy::default(), body)
     }
 
     /// As [`Db::transaction`], with an isolation level, an access mode, and another policy.
     ///
     /// # Errors
     /// As [`Db::transaction`].
-    pub async fn transaction_with<T>(
-        &self,
+    pub fn transaction_with<'s, T, F>(
+        &'s self,
         options: TransactionOptions,
         policy: RetryPolicy,
-        body: impl AsyncFn(&Tx) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let started = Instant::now();
-        let mut delays = policy.delays();
-        loop {
-            let error = match self.attempt(options, &body).await {
-                Err(error) if error.is_transient() => error,
-                done => return done,
-            };
-            let Some(delay) = delays.next().filter(|delay| started.elapsed() + *delay < policy.deadline) else {
-                return Err(error);
-            };
-            tracing::debug!(error = %error, delay_ms = delay.as_millis() as u64, "transaction is run again");
-            tokio::time::sleep(delay).await;
-        }
+        body: F,
+    ) -> BoxFuture<'s, Result<T, Error>>
+    where
+        F: AsyncFn(&Tx) -> Result<T, Error> + for<'a> TxBody<'a, T> + 's,
+        T: Send + 's,
+    {
+        Box::pin(async move {
+            let started = Instant::now();
+            let mut delays = policy.delays();
+            loop {
+                let error = match self.attempt(options, &body).await {
+                    Err(error) if error.is_transient() => error,
+                    done => return done,
+                };
+                let Some(delay) = delays.next().filter(|delay| started.elapsed() + *delay < policy.deadline) else {
+                    return Err(error);
+                };
+                tracing::debug!(%error, delay_ms = delay.as_secs_f64() * 1e3, "the transaction is run again");
+                tokio::time::sleep(delay).await;
+            }
+        })
     }
 
-    async fn attempt<T>(
-        &self,
-        options: TransactionOptions,
-        body: &impl AsyncFn(&Tx) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    async fn attempt<T, F>(&self, options: TransactionOptions, body: &F) -> Result<T, Error>
+    where
+        F: for<'a> TxBody<'a, T>,
+    {
         let tx = self.writer().begin_tx(options).await?;
-        match body(&tx).await {
+        match body.run(&tx).await {
             Ok(value) => {
                 tx.commit().await.map_err(commit_error)?;
                 Ok(value)

@@ -9,7 +9,9 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::TxBody;
 use super::raw::Connection;
+use crate::Error;
 
 /// Work to be done once a transaction is committed.
 type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
@@ -55,21 +57,24 @@ impl Tx {
     ///
     /// # Errors
     /// That of `body`, or the database's.
-    pub async fn savepoint<T, E>(&self, body: impl AsyncFnOnce(&Self) -> Result<T, E>) -> Result<T, E>
+    pub fn savepoint<'s, T, F>(&'s self, body: F) -> BoxFuture<'s, Result<T, Error>>
     where
-        E: From<DbErr>,
+        F: AsyncFn(&Self) -> Result<T, Error> + for<'a> TxBody<'a, T> + 's,
+        T: Send + 's,
     {
-        let inner = self.begin().await?;
-        match body(&inner).await {
-            Ok(value) => {
-                inner.commit().await?;
-                Ok(value)
+        Box::pin(async move {
+            let inner = self.begin().await?;
+            match body.run(&inner).await {
+                Ok(value) => {
+                    inner.commit().await?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    inner.rollback().await?;
+                    Err(error)
+                }
             }
-            Err(error) => {
-                inner.rollback().await?;
-                Err(error)
-            }
-        }
+        })
     }
 
     /// The connection, for what only a driver can do. Nothing else runs in the transaction while it is held.

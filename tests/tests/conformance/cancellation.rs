@@ -1,0 +1,117 @@
+//! A future that is dropped, wherever it stands, leaves no connection inside a transaction and nothing half done.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionSession, TransactionTrait};
+use stanchion::db::Db;
+use stanchion_tests::on_every_backend;
+use stanchion_tests::testbed::{TestDatabase, eventually};
+
+use super::open;
+
+on_every_backend! { empty:
+    a_dropped_transaction_leaves_no_connection_inside_one,
+}
+
+/// How often a future is dropped. A transaction takes some dozen polls; each of them is the last one many times over.
+const DROPS: usize = 10_000;
+const MOST_POLLS: usize = 48;
+
+/// Polls a future so many times, then gives up.
+struct Polls<F> {
+    future: F,
+    left: usize,
+}
+
+impl<F: Future + Unpin> Future for Polls<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        match Pin::new(&mut self.future).poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            // Not only when there is news: a poll that finds none is a place to be dropped at as well.
+            Poll::Pending => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+async fn a_dropped_transaction_leaves_no_connection_inside_one(database: TestDatabase) {
+    let db = open(&database).await;
+    db.writer().execute_unprepared("CREATE TABLE pairs (id BIGINT NOT NULL, side INTEGER NOT NULL)").await.unwrap();
+    let mut finished = 0;
+    for drop_number in 0..DROPS {
+        let polls = 1 + drop_number % MOST_POLLS;
+        let future = pin!(work(&db, drop_number));
+        if (Polls { future, left: polls * polls }).await.is_some() {
+            finished += 1;
+        }
+    }
+    assert!(finished > 0, "no transaction was let to its end");
+    assert!(finished < DROPS, "no transaction was dropped");
+
+    // Rollbacks of what was dropped run as the connections come back.
+    eventually("no session is inside a transaction", async || open_transactions(&db).await == 0).await;
+    // Every connection answers outside of a transaction: what it writes is there for all at once.
+    let before = rows(&db).await;
+    assert_eq!(before % 2, 0, "half a transaction was kept");
+    for _ in 0..8 {
+        db.writer().execute_unprepared("INSERT INTO pairs VALUES (-1, 0), (-1, 1)").await.unwrap();
+    }
+    assert_eq!(rows(&db).await, before + 16);
+    assert!(before >= 2 * i64::try_from(finished / 2).unwrap(), "a committed transaction was lost");
+}
+
+async fn work(db: &Db, number: usize) {
+    let insert = |side: u8| format!("INSERT INTO pairs VALUES ({number}, {side})");
+    // Alternately through the retrying transaction and SeaORM's own way.
+    if number.is_multiple_of(2) {
+        db.transaction(async |tx| {
+            tx.execute_unprepared(&insert(0)).await?;
+            tx.execute_unprepared(&insert(1)).await?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    } else {
+        let tx = db.writer().begin().await.unwrap();
+        tx.execute_unprepared(&insert(0)).await.unwrap();
+        tx.execute_unprepared(&insert(1)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn rows(db: &Db) -> i64 {
+    count(db, "SELECT COUNT(*) FROM pairs").await
+}
+
+async fn open_transactions(db: &Db) -> i64 {
+    match db.backend() {
+        DbBackend::Postgres => {
+            let idle = "SELECT COUNT(*) FROM pg_stat_activity \
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+            count(db, idle).await
+        }
+        DbBackend::MySql => {
+            let open = "SELECT COUNT(*) FROM information_schema.innodb_trx t \
+                JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                WHERE p.db = DATABASE() AND p.command = 'Sleep'";
+            count(db, open).await
+        }
+        // A transaction left open would hold the write lock of the file; the writes below show that nobody does.
+        _ => 0,
+    }
+}
+
+async fn count(db: &Db, sql: &str) -> i64 {
+    let row = db.reader().query_one_raw(Statement::from_string(db.backend(), sql)).await.unwrap().unwrap();
+    row.try_get_by(0).unwrap()
+}
