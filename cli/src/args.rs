@@ -31,7 +31,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct Global {
     /// Read the configuration from FILE instead of ./stanchion.yaml.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = file)]
     pub(crate) config: Option<PathBuf>,
 
     /// Report in JSON: results on standard output, errors as {"error": ...} on standard error.
@@ -48,6 +48,11 @@ impl Global {
         };
         sources.process_env().load()
     }
+}
+
+/// A path; a URL in its place would be quoted by the error that says there is no such file.
+fn file(text: &str) -> Result<PathBuf, &'static str> {
+    if text.contains("://") { Err("is a URL, not a file; the database is named in the file") } else { Ok(text.into()) }
 }
 
 #[cfg(test)]

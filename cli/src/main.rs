@@ -17,7 +17,7 @@ use output::{Failure, Output};
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return output::usage(&error),
+        Err(error) => return output::usage(error),
     };
     let output = Output::new(args.global.json);
     match run(args, &output) {

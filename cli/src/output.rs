@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -105,7 +106,8 @@ impl Output {
 }
 
 /// Prints what `clap` says: help and version with status 0, or what is wrong with the command line with status 2.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(mut error: clap::Error) -> ExitCode {
+    hide_urls(&mut error);
     // The command line could not be read, so whether it asks for JSON is not known any better than this.
     let json = error.use_stderr() && std::env::args_os().any(|arg| arg == "--json");
     if json {
@@ -124,6 +126,20 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     }
     if error.use_stderr() { ExitCode::from(BAD_USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// `clap` quotes what it does not understand, and that may be a URL with a password.
+fn hide_urls(error: &mut clap::Error) {
+    let is_secret = |value: &ContextValue| match value {
+        ContextValue::String(text) => text.contains("://") || text.contains('@') || text.contains("password"),
+        _ => false,
+    };
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+        if error.get(kind).is_some_and(is_secret) {
+            error.insert(kind, ContextValue::String("***".to_owned()));
+            error.remove(ContextKind::Suggested);
+        }
+    }
 }
 
 /// A table that fits the terminal; as wide as it likes when it is not one.

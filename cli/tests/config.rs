@@ -166,6 +166,22 @@ fn bad_usage_is_status_2() {
 }
 
 #[test]
+fn a_url_in_the_wrong_place_is_not_repeated() {
+    let place = Place::new(None);
+    let url = "postgres://app:hunter2@db/shop";
+    let option = format!("--nonsense={url}");
+    for args in [&[url][..], &["config", url], &["config", "check", url], &["completions", url], &["config", &option]] {
+        for json in [&[][..], &["--json"]] {
+            let run = place.run(&[args, json].concat());
+            assert_eq!(run.status, Some(2));
+            assert!(!run.err.contains("hunter2"), "{}", run.err);
+        }
+    }
+    let run = place.run(&["config", "check", "--config", url]);
+    assert!(run.status == Some(2) && !run.err.contains("hunter2"), "{}", run.err);
+}
+
+#[test]
 fn help_and_version_are_status_0() {
     let place = Place::new(None);
     for args in [&["--help"][..], &["--version"], &["config", "--help"], &["help", "config", "check"]] {
