@@ -28,8 +28,8 @@ pub(crate) fn tables() -> Vec<Table> {
         table("alert_rule_states")
             .columns([
                 uuid("rule_id"),
-                double("last_value").null(),
-                timestamp("last_value_at").null(),
+                double("last_observed").null(),
+                timestamp("last_observed_at").null(),
                 timestamp("breached_since").null(),
                 timestamp("last_fired_at").null(),
             ])

@@ -14,9 +14,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub rule_id: Uuid,
     /// The value observed last.
-    pub last_value: Option<Float>,
+    pub last_observed: Option<Float>,
     /// When it was observed.
-    pub last_value_at: Option<Timestamp>,
+    pub last_observed_at: Option<Timestamp>,
     /// Since when the rule's conditions hold without a break.
     pub breached_since: Option<Timestamp>,
     /// When the rule last raised an alert.
