@@ -7,7 +7,7 @@
 
 use chrono::{Datelike, Months, NaiveDate};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionSession, TransactionTrait};
-use stanchion_entity::types::{TimeRange, Timestamp, ValueError, id_bounds};
+use stanchion_entity::types::{Timestamp, lowest_id};
 use uuid::Uuid;
 
 /// The tables that PostgreSQL partitions.
@@ -51,16 +51,9 @@ impl Month {
     }
 
     /// The lowest id of the month and the lowest one after it.
-    fn bounds(self) -> Result<(Uuid, Uuid), ValueError> {
-        let start = |month: Self| {
-            let micros = month.first.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
-            Timestamp::from_micros(micros)
-        };
-        let range = TimeRange { from: Some(start(self)?), to: Some(start(self.next())?) };
-        match id_bounds(range) {
-            (Some(low), Some(high)) => Ok((low, high)),
-            _ => Ok((Uuid::nil(), Uuid::max())),
-        }
+    fn bounds(self) -> (Uuid, Uuid) {
+        let start = |month: Self| lowest_id(month.first.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis());
+        (start(self), start(self.next()))
     }
 
     fn partition_of(self, table: &str) -> String {
@@ -93,7 +86,7 @@ where
     tx.execute_unprepared("SELECT pg_advisory_xact_lock(hashtextextended('stanchion.partitions', 0))").await?;
     for month in self::missing(&tx, table, missing).await? {
         let partition = month.partition_of(table);
-        let (low, high) = month.bounds().map_err(|error| DbErr::Custom(error.to_string()))?;
+        let (low, high) = month.bounds();
         tx.execute_unprepared(&format!("CREATE TABLE \"{partition}\" (LIKE \"{table}\" INCLUDING ALL)")).await?;
         tx.execute_unprepared(&format!(
             "ALTER TABLE \"{table}\" ATTACH PARTITION \"{partition}\" FOR VALUES FROM ('{low}') TO ('{high}')"

@@ -59,13 +59,13 @@ pub fn id_time(id: Uuid) -> Option<Timestamp> {
 /// `None` is an open end. A range that ends inside a millisecond takes that whole millisecond in, so these bounds prune
 /// (an index, a partition) and the time column decides.
 pub fn id_bounds(range: TimeRange) -> (Option<Uuid>, Option<Uuid>) {
-    let low = range.from.map(|from| lowest(from.millis()));
-    let high = range.to.map(|to| lowest(if to.micros() % 1_000 == 0 { to.millis() } else { to.millis() + 1 }));
+    let low = range.from.map(|from| lowest_id(from.millis()));
+    let high = range.to.map(|to| lowest_id(if to.micros() % 1_000 == 0 { to.millis() } else { to.millis() + 1 }));
     (low, high)
 }
 
-/// The lowest id of a millisecond; instants before 1970 have none below the first.
-fn lowest(millis: i64) -> Uuid {
+/// The lowest id of a millisecond since the epoch; instants before 1970 have none below the first.
+pub fn lowest_id(millis: i64) -> Uuid {
     Uuid::from_u128(u128::try_from(millis).unwrap_or(0) << 80)
 }
 

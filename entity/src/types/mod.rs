@@ -33,7 +33,7 @@ pub use day::Day;
 pub use error::{AtColumn, Problem, ValueError};
 pub use fixed::{Fixed, Money, Price, Quantity, QuoteAmount, Rating, decimal_cmp};
 pub use float::Float;
-pub use id::{TimeRange, id_at, id_bounds, id_for, id_time, new_id};
+pub use id::{TimeRange, id_at, id_bounds, id_for, id_time, lowest_id, new_id};
 pub use json::Json;
 pub use text::{Email, LONG_TEXT, LongText, Secret, Text};
 pub use timestamp::Timestamp;

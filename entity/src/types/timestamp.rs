@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use sea_orm::ColumnType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -112,17 +112,28 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+// It is bound without its zone: every session is in UTC, and sqlx tells MySQL that a `DateTime<Utc>` is a `TIMESTAMP`,
+// which MariaDB then turns into null when it is before 1970 or after 2038.
 column_value! {
-    impl[] Timestamp as ChronoDateTimeUtc {
+    impl[] Timestamp as ChronoDateTime {
         column_type: ColumnType::TimestampWithTimeZone,
-        into: |value| value.0,
-        from: |inner| <Timestamp as TryFrom<DateTime<Utc>>>::try_from(inner),
+        into: |value| value.0.naive_utc(),
+        from: |inner| <Timestamp as TryFrom<DateTime<Utc>>>::try_from(inner.and_utc()),
         read: |row, index| {
-            let instant = <DateTime<Utc> as sea_orm::TryGetable>::try_get_by(row, index)?;
+            let instant = if row.try_as_sqlite_row().is_some() {
+                let text = <String as sea_orm::TryGetable>::try_get_by(row, index)?;
+                let parsed = NaiveDateTime::parse_from_str(&text, SQLITE_FORMAT).map(|naive| naive.and_utc());
+                parsed.map_err(|_| corrupt("Timestamp", ValueError::new(Problem::Malformed { expected: "an instant" })))?
+            } else {
+                <DateTime<Utc> as sea_orm::TryGetable>::try_get_by(row, index)?
+            };
             <Timestamp as TryFrom<DateTime<Utc>>>::try_from(instant).map_err(|error| corrupt("Timestamp", error))
         },
     }
 }
+
+/// SQLite's own form of an instant, which its functions read as well; it sorts as time.
+const SQLITE_FORMAT: &str = "%F %T%.f";
 
 impl sea_orm::TryFromU64 for Timestamp {
     /// Refuses: an instant in a key is never made by a database's counter.

@@ -1,5 +1,7 @@
 //! Values to store: mostly ordinary, often at the edges.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -8,8 +10,17 @@ use stanchion::types::{Day, Fixed, Float, Json, LongText, Text, Timestamp, new_i
 
 use super::values::portable;
 
-/// Rows, the same ones in every run.
-pub(crate) fn rows(count: usize) -> Vec<portable::Model> {
+/// Enough for a hundred thousand values of every type.
+const ROWS: usize = 100_000;
+
+/// Rows, the same ones in every run; made once, for all back ends.
+pub(crate) fn rows() -> &'static [portable::Model] {
+    static ROWS_MADE: LazyLock<Vec<portable::Model>> = LazyLock::new(|| some(ROWS));
+    &ROWS_MADE
+}
+
+/// The first so many rows.
+pub(crate) fn some(count: usize) -> Vec<portable::Model> {
     let mut runner = TestRunner::deterministic();
     let strategy = row();
     (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()

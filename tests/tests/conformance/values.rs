@@ -24,9 +24,6 @@ on_every_backend! { empty:
     the_database_refuses_what_the_types_let_nobody_write,
 }
 
-/// Enough for a hundred thousand values of every type.
-const ROWS: usize = 100_000;
-
 /// A table with a column of every portable type.
 #[expect(unreachable_pub, reason = "the entity's derives make the same visible")]
 pub(crate) mod portable {
@@ -89,10 +86,10 @@ async fn with_table(database: &TestDatabase) -> Db {
 
 async fn values_survive_a_batch_and_keep_their_order_and_sum(database: TestDatabase) {
     let db = with_table(&database).await;
-    let rows = generate::rows(ROWS);
+    let rows = generate::rows();
     let batch = Rows::of::<Entity>(rows.iter().cloned());
     let saved = db.transaction(async |tx| bulk::insert(tx, &batch).await).await.unwrap();
-    assert_eq!(saved.inserted, ROWS as u64);
+    assert_eq!(saved.inserted, rows.len() as u64);
 
     let stored = Entity::find().all(db.reader()).await.unwrap();
     let written: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
@@ -101,22 +98,22 @@ async fn values_survive_a_batch_and_keep_their_order_and_sum(database: TestDatab
         assert_eq!(row, written[&row.id]);
     }
 
-    in_order(&db, &rows, Column::Money, |row| row.money).await;
-    in_order(&db, &rows, Column::Price, |row| row.price).await;
-    in_order(&db, &rows, Column::Quote, |row| row.quote).await;
-    in_order(&db, &rows, Column::Small, |row| row.small).await;
-    in_order(&db, &rows, Column::Large, |row| row.large).await;
-    in_order(&db, &rows, Column::Short, |row| row.short.as_str().to_owned()).await;
-    in_order(&db, &rows, Column::HappenedAt, |row| row.happened_at).await;
-    in_order(&db, &rows, Column::Day, |row| row.day).await;
-    in_order(&db, &rows, Column::Id, |row| row.id).await;
+    in_order(&db, rows, Column::Money, |row| row.money).await;
+    in_order(&db, rows, Column::Price, |row| row.price).await;
+    in_order(&db, rows, Column::Quote, |row| row.quote).await;
+    in_order(&db, rows, Column::Small, |row| row.small).await;
+    in_order(&db, rows, Column::Large, |row| row.large).await;
+    in_order(&db, rows, Column::Short, |row| row.short.as_str().to_owned()).await;
+    in_order(&db, rows, Column::HappenedAt, |row| row.happened_at).await;
+    in_order(&db, rows, Column::Day, |row| row.day).await;
+    in_order(&db, rows, Column::Id, |row| row.id).await;
     let mut by_float = rows.iter().collect::<Vec<_>>();
     by_float.sort_by(|left, right| left.float.get().total_cmp(&right.float.get()).then(left.id.cmp(&right.id)));
     let floats = ordered(&db, Column::Float).await;
     assert!(floats.iter().map(|row| row.id).eq(by_float.iter().map(|row| row.id)));
 
-    exact_sum(&db, &rows, Column::Money, |row| row.money.get()).await;
-    exact_sum(&db, &rows, Column::MaybePrice, |row| row.maybe_price.map_or(Decimal::ZERO, |price| price.get())).await;
+    exact_sum(&db, rows, Column::Money, |row| row.money.get()).await;
+    exact_sum(&db, rows, Column::MaybePrice, |row| row.maybe_price.map_or(Decimal::ZERO, |price| price.get())).await;
 }
 
 async fn ordered(db: &Db, column: Column) -> Vec<Model> {
@@ -178,7 +175,7 @@ async fn exact_sum(db: &Db, rows: &[Model], column: Column, amount: impl Fn(&Mod
 
 async fn values_survive_single_inserts_and_updates(database: TestDatabase) {
     let db = with_table(&database).await;
-    let rows = generate::rows(200);
+    let rows = generate::some(200);
     let (first, second) = rows.split_at(100);
     for (row, other) in first.iter().zip(second) {
         Entity::insert(row.clone().into_active_model()).exec_without_returning(db.writer()).await.unwrap();
@@ -191,7 +188,7 @@ async fn values_survive_single_inserts_and_updates(database: TestDatabase) {
 
 async fn text_is_compared_by_code_point_and_without_padding(database: TestDatabase) {
     let db = with_table(&database).await;
-    let row = generate::rows(1).remove(0);
+    let row = generate::some(1).remove(0);
     for text in ["Straße", "a", "A", "a ", "é", "e\u{301}", "\u{1f600}", "z", ""] {
         let row = Model { id: stanchion::types::new_id(), short: text.try_into().unwrap(), ..row.clone() };
         Entity::insert(row.into_active_model()).exec_without_returning(db.writer()).await.unwrap();
@@ -207,7 +204,7 @@ async fn text_is_compared_by_code_point_and_without_padding(database: TestDataba
 
 async fn the_database_refuses_what_the_types_let_nobody_write(database: TestDatabase) {
     let db = with_table(&database).await;
-    let row = generate::rows(1).remove(0);
+    let row = generate::some(1).remove(0);
     Entity::insert(row.clone().into_active_model()).exec_without_returning(db.writer()).await.unwrap();
     let error = db.writer().execute_unprepared("UPDATE portable_values SET side = 'both'").await.unwrap_err();
     let error = stanchion::db::DatabaseError::from(error);

@@ -103,7 +103,7 @@ fn encode(value: &Value, buffer: &mut PgArgumentBuffer) -> Result<(), sqlx::erro
         Value::Decimal(Some(value)) => field(value, buffer)?,
         Value::Json(Some(value)) => field(&sqlx::types::Json(value.as_ref()), buffer)?,
         Value::ChronoDate(Some(value)) => field(value, buffer)?,
-        Value::ChronoDateTimeUtc(Some(value)) => field(value, buffer)?,
+        Value::ChronoDateTime(Some(value)) => field(value, buffer)?,
         other if *other == other.as_null() => return Ok(()),
         other => return Err(format!("a bulk insert has no encoding for {:?}", other.as_null()).into()),
     }

@@ -106,7 +106,7 @@ pub(super) fn key<'a>(values: impl IntoIterator<Item = &'a Value>) -> Key {
                 bytes.push(0);
             }
             Value::BigInt(Some(number)) => bytes.extend_from_slice(&number.to_be_bytes()),
-            Value::ChronoDateTimeUtc(Some(at)) => bytes.extend_from_slice(&at.timestamp_micros().to_be_bytes()),
+            Value::ChronoDateTime(Some(at)) => bytes.extend_from_slice(&at.and_utc().timestamp_micros().to_be_bytes()),
             other => bytes.extend_from_slice(format!("{other:?}\0").as_bytes()),
         }
     }

@@ -104,7 +104,7 @@ fn read_like(row: &QueryResult, at: usize, like: &Value) -> Result<Value, DbErr>
         Value::Uuid(_) => row.try_get_by::<uuid::Uuid, _>(at)?.into(),
         Value::Int(_) => row.try_get_by::<i32, _>(at)?.into(),
         Value::BigInt(_) => row.try_get_by::<i64, _>(at)?.into(),
-        Value::ChronoDateTimeUtc(_) => row.try_get_by::<chrono::DateTime<chrono::Utc>, _>(at)?.into(),
+        Value::ChronoDateTime(_) => row.try_get_by::<chrono::NaiveDateTime, _>(at)?.into(),
         Value::ChronoDate(_) => row.try_get_by::<chrono::NaiveDate, _>(at)?.into(),
         _ => row.try_get_by::<String, _>(at)?.into(),
     })
