@@ -40,7 +40,7 @@ async fn edge(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     // The route, not the address: it holds no ids, and its query may hold what is nobody's business.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", method = %request.method(), route, id = ?id);
+    let span = tracing::info_span!("request", method = %request.method(), route, id = id.to_str().unwrap_or_default());
     async {
         let started = Instant::now();
         let mut response = problem::render(next.run(request).await, &path, &id);

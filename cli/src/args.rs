@@ -16,6 +16,7 @@ use crate::commands::Command;
     arg_required_else_help = true,
     after_help = "Without a configuration everything is on SQLite at data/stanchion.db.\n\n\
                   Examples:\n  \
+                  stanchion dev\n  \
                   stanchion config check\n  \
                   stanchion config show --config shop.yaml --json\n  \
                   DATABASE_URL=postgres://app:password@db/shop stanchion config check"

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod output;
+mod server;
 
 use std::process::ExitCode;
 

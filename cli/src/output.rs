@@ -25,7 +25,6 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Says what to do next.
-    #[expect(dead_code, reason = "for commands whose errors do not say it themselves")]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -65,6 +64,12 @@ impl Output {
     ) -> Result<(), Failure> {
         let text = if self.json { serde_json::to_string_pretty(value)? } else { text(value)? };
         self.raw(format!("{}\n", text.trim_end()).as_bytes())
+    }
+
+    /// Says something in passing: `value` as one line of JSON if that was asked for, else the text that `text` makes of it.
+    pub(crate) fn line<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        let text = if self.json { serde_json::to_string(value)? } else { text(value) };
+        self.raw(format!("{text}\n").as_bytes())
     }
 
     /// Writes what is neither a report nor JSON, such as a script.

@@ -5,6 +5,8 @@
 
 mod completions;
 mod config;
+mod dev;
+mod serve;
 
 use clap::Subcommand;
 
@@ -14,6 +16,8 @@ use crate::output::{Failure, Output};
 /// What `stanchion` can be told to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Dev(dev::Args),
+    Serve(serve::Args),
     Config(config::Args),
     Completions(completions::Args),
 }
@@ -21,6 +25,8 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) async fn run(self, global: &Global, output: &Output) -> Result<(), Failure> {
         match self {
+            Self::Dev(args) => dev::run(args, global, output).await,
+            Self::Serve(args) => serve::run(args, global, output).await,
             Self::Config(args) => config::run(args, global, output),
             Self::Completions(args) => completions::run(&args, output),
         }
