@@ -14,19 +14,29 @@ use serde_json::{Value, json};
 use stanchion::config::ConfigError;
 
 /// The exit status for a command line that cannot be meant.
-const BAD_USAGE: u8 = 2;
+pub(crate) const BAD_USAGE: u8 = 2;
+
+/// The exit status of a command that did not do what it was asked to.
+const FAILED: u8 = 1;
 
 /// Why a command did not do what it was asked to, and what to do next.
 #[derive(Debug)]
 pub(crate) struct Failure {
     error: anyhow::Error,
     hint: Option<String>,
+    status: u8,
 }
 
 impl Failure {
     /// Says what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Ends the command with this exit status instead of 1.
+    pub(crate) const fn status(mut self, status: u8) -> Self {
+        self.status = status;
         self
     }
 
@@ -42,7 +52,7 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None }
+        Self { error: error.into(), hint: None, status: FAILED }
     }
 }
 
@@ -106,7 +116,7 @@ impl Output {
             }
         }
         to_stderr(&text);
-        ExitCode::FAILURE
+        ExitCode::from(failure.status)
     }
 }
 
@@ -160,6 +170,11 @@ where
         table.add_row(row.into_iter().map(|cell| cell.to_string()).collect::<Vec<_>>());
     }
     table.trim_fmt()
+}
+
+/// Says something while a command runs.
+pub(crate) fn notice(text: &str) {
+    to_stderr(&format!("{text}\n"));
 }
 
 fn to_stderr(text: &str) {

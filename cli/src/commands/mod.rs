@@ -6,6 +6,8 @@
 mod completions;
 mod config;
 mod dev;
+mod import;
+mod migrate;
 mod serve;
 
 use clap::Subcommand;
@@ -19,6 +21,8 @@ pub(crate) enum Command {
     Dev(dev::Args),
     Serve(serve::Args),
     Config(config::Args),
+    Import(import::Args),
+    Migrate(migrate::Args),
     Completions(completions::Args),
 }
 
@@ -28,6 +32,8 @@ impl Command {
             Self::Dev(args) => dev::run(args, global, output).await,
             Self::Serve(args) => serve::run(args, global, output).await,
             Self::Config(args) => config::run(args, global, output),
+            Self::Import(args) => import::run(args, global, output).await,
+            Self::Migrate(args) => migrate::run(args, global, output).await,
             Self::Completions(args) => completions::run(&args, output),
         }
     }
