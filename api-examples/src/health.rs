@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use futures::future::join_all;
 use serde::Serialize;
 use stanchion::App;
-use stanchion::db::{DatabaseError, Db, Pool};
+use stanchion::db::{DatabaseError, Db, Kind, Pool};
 use utoipa::ToSchema;
 
 /// How long a database may take to answer before it counts as down.
@@ -75,14 +75,26 @@ async fn database(db: &Db) -> DatabaseHealth {
 
 async fn ping(pool: &Pool) -> Answer {
     let asked = Instant::now();
-    let answer = tokio::time::timeout(PATIENCE, pool.connection().ping()).await;
+    let answer = tokio::time::timeout(PATIENCE, sign_of_life(pool)).await;
     let latency = asked.elapsed();
     let reason = match answer {
         Ok(Ok(())) => None,
         // The kind alone: a driver's words may name hosts and users.
-        Ok(Err(error)) => Some(DatabaseError::from(error).to_string()),
+        Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("there was no answer within {PATIENCE:?}")),
     };
     let status = if reason.is_none() { Status::Up } else { Status::Down };
     Answer { status, latency_ms: (latency.as_secs_f64() * 1e6).round() / 1e3, reason }
+}
+
+/// Connections that died while they lay in the pool say nothing of the server: each is asked once, and gone then.
+async fn sign_of_life(pool: &Pool) -> Result<(), DatabaseError> {
+    let (connections, _) = pool.size();
+    for _ in 0..connections {
+        match pool.connection().ping().await.map_err(DatabaseError::from) {
+            Err(error) if error.kind() == Kind::Unavailable => {}
+            answer => return answer,
+        }
+    }
+    Ok(pool.connection().ping().await?)
 }
