@@ -1,6 +1,6 @@
 //! `stanchion dev` and `stanchion serve`, run as they are: in a directory of their own, asked over HTTP, ended by signals.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
