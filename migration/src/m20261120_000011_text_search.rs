@@ -13,7 +13,6 @@
 
 use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
-use stanchion_entity::catalog::product::SEARCH_VECTOR;
 
 use crate::schema::{Dialect, execute_all};
 
@@ -61,6 +60,10 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 }
+
+/// What products are searched by, as it was when this migration was released; the entity says what queries use.
+const SEARCH_VECTOR: &str = "to_tsvector('simple', regexp_replace(name || ' ' || left(description, 100000), \
+    '[!-/:-@[-`{-~]', ' ', 'g'))";
 
 /// Marks the extension as ours, so that one that was there before is left alone.
 const OURS: &str = "created by stanchion-migration";
@@ -173,5 +176,13 @@ impl Searched {
 
     fn mysql_down(self) -> String {
         format!("ALTER TABLE `{}` DROP INDEX `{}`, DROP COLUMN `search_text`", self.table, self.mysql_index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn queries_say_what_the_index_says() {
+        assert_eq!(super::SEARCH_VECTOR, stanchion_entity::catalog::product::SEARCH_VECTOR);
     }
 }
