@@ -16,7 +16,7 @@ use crate::server::{self, Seeded};
 /// Try it out: make a SQLite database, fill it, and serve the example API and a console on it.
 #[derive(clap::Args)]
 #[command(after_help = "The database is data/stanchion.db unless the configuration names another SQLite file. It is \
-                        created and migrated;\nif it has neither users nor trades it gets made-up ones. Ctrl-C ends \
+                        created and migrated; if it has neither users nor trades it gets made-up ones. Ctrl-C ends \
                         it.\n\n\
                         Examples:\n  \
                         stanchion dev\n  \
