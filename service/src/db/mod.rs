@@ -8,6 +8,7 @@
 pub mod bulk;
 mod classify;
 mod connect;
+mod doubt;
 mod error;
 pub mod page;
 mod pool;

@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::Arc;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
@@ -6,6 +7,7 @@ use sea_orm::{
 };
 
 use super::Tx;
+use super::doubt::Doubt;
 use super::raw::{Connection, query_error};
 
 /// A pool of connections: any SeaORM query runs on it.
@@ -22,11 +24,12 @@ use super::raw::{Connection, query_error};
 pub struct Pool {
     inner: DatabaseConnection,
     writes: bool,
+    doubt: Arc<Doubt>,
 }
 
 impl Pool {
-    pub(super) const fn new(inner: DatabaseConnection, writes: bool) -> Self {
-        Self { inner, writes }
+    pub(super) const fn new(inner: DatabaseConnection, writes: bool, doubt: Arc<Doubt>) -> Self {
+        Self { inner, writes, doubt }
     }
 
     /// SeaORM's own handle of the pool. Beginning a transaction on it is not safe against cancellation.
@@ -58,6 +61,11 @@ impl Pool {
         let _closed = self.inner.close_by_ref().await;
     }
 
+    /// Remembers a failure of the server: see [`Doubt`].
+    pub(super) fn doubt(&self, error: &DbErr) {
+        self.doubt.note(error);
+    }
+
     async fn acquire(&self) -> Result<Connection, DbErr> {
         match self.inner.get_database_backend() {
             DbBackend::Sqlite => self.inner.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
@@ -86,7 +94,10 @@ impl Pool {
             }
             Ok(tx)
         });
-        begun.await.unwrap_or_else(|failed| Err(DbErr::Custom(format!("beginning a transaction: {failed}"))))
+        let begun = begun.await;
+        begun
+            .unwrap_or_else(|failed| Err(DbErr::Custom(format!("beginning a transaction: {failed}"))))
+            .inspect_err(|error| self.doubt.note(error))
     }
 }
 
@@ -108,19 +119,19 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await
+        self.inner.execute_raw(statement).await.inspect_err(|error| self.doubt.note(error))
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await
+        self.inner.execute_unprepared(sql).await.inspect_err(|error| self.doubt.note(error))
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await
+        self.inner.query_one_raw(statement).await.inspect_err(|error| self.doubt.note(error))
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await
+        self.inner.query_all_raw(statement).await.inspect_err(|error| self.doubt.note(error))
     }
 }
 

@@ -151,6 +151,9 @@ impl Db {
                 Ok(value)
             }
             Err(error) => {
+                if let Error::Database(error) = &error {
+                    self.writer().doubt(error.inner());
+                }
                 // A rollback that fails leaves a broken connection, which rolls back as well.
                 if let Err(failed) = tx.rollback().await {
                     tracing::debug!(error = %failed, "rollback failed; the connection is given up");

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, Statement};
+use futures::future::join_all;
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 use stanchion::Error;
 use stanchion::config::{Database, DatabaseUrl};
 use stanchion::db::{ConnectError, Db, Options};
@@ -135,7 +136,9 @@ async fn a_server_that_does_not_answer_is_given_up_in_time(backend: Backend) {
 async fn a_pool_recovers_from_a_killed_server(backend: Backend) {
     let Some(server) = available(kind(backend).start().await) else { return };
     let db = connect(server.url(), Duration::from_secs(10)).await.unwrap();
-    db.writer().execute_unprepared("SELECT 1").await.unwrap();
+    // Several connections, all of them of the server that is going to die.
+    drop(join_all((0..6).map(|_| async { db.writer().begin().await.unwrap() })).await);
+    eventually("the connections are idle", async || db.writer().size() == (6, 6)).await;
     server.kill();
     let error = Error::from(db.writer().execute_unprepared("SELECT 1").await.unwrap_err());
     assert!(error.is_unavailable(), "{error:?}");

@@ -1,4 +1,5 @@
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sea_orm::sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
@@ -36,7 +37,8 @@ fn pool(config: &Database, options: MySqlConnectOptions, writes: bool) -> Pool {
     let isolation = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
     let access = if writes { "" } else { ", READ ONLY" };
     let transactions = format!("{isolation}{access}");
-    let (pool_options, cell) = pool_options::<sqlx::MySql>(config);
+    let doubt = Arc::default();
+    let (pool_options, cell) = pool_options::<sqlx::MySql>(config, &doubt);
     let pool = pool_options
         .after_connect(move |connection, _| {
             let settings = [settings.clone(), transactions.clone()];
@@ -50,7 +52,7 @@ fn pool(config: &Database, options: MySqlConnectOptions, writes: bool) -> Pool {
         .connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes)
+    Pool::new(pool.into(), writes, doubt)
 }
 
 /// One statement for all settings. Comments of the form `/*M! */` are read by MariaDB alone, `/*!80000 */` by MySQL 8.

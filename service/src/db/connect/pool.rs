@@ -5,15 +5,21 @@ use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::{self, Connection as _, Database as Driver};
 
 use crate::config::Database;
+use crate::db::doubt::Doubt;
 
 /// How long a connection may have been idle and still be lent without a ping. A ping is a round trip, and a connection
 /// that was in use a moment ago is very likely alive; a network that drops idle connections takes longer than this.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
 
-/// The options that the pools of all drivers share: sizes, waits, lifetimes, and the ping of connections long idle.
+/// The options that the pools of all drivers share: sizes, waits, lifetimes, and the ping of connections long idle or in
+/// doubt.
 ///
 /// The pool itself is put into the cell that comes back, for the limit of idle connections.
-pub(super) fn pool_options<D: Driver>(config: &Database) -> (PoolOptions<D>, Arc<OnceLock<sqlx::Pool<D>>>) {
+pub(super) fn pool_options<D: Driver>(
+    config: &Database,
+    doubt: &Arc<Doubt>,
+) -> (PoolOptions<D>, Arc<OnceLock<sqlx::Pool<D>>>) {
+    let doubt = Arc::clone(doubt);
     let cell: Arc<OnceLock<sqlx::Pool<D>>> = Arc::default();
     let pool = Arc::clone(&cell);
     let max_idle = usize::try_from(config.max_idle_conns).unwrap_or(usize::MAX);
@@ -22,9 +28,10 @@ pub(super) fn pool_options<D: Driver>(config: &Database) -> (PoolOptions<D>, Arc
         .acquire_timeout(config.acquire_timeout)
         .max_lifetime(config.conn_max_lifetime)
         .test_before_acquire(false)
-        .before_acquire(|connection: &mut D::Connection, meta| {
+        .before_acquire(move |connection: &mut D::Connection, meta| {
+            let ping = meta.idle_for >= PING_AFTER_IDLE || doubt.covers(meta.idle_for);
             Box::pin(async move {
-                if meta.idle_for >= PING_AFTER_IDLE {
+                if ping {
                     connection.ping().await?;
                 }
                 Ok(true)

@@ -1,4 +1,5 @@
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
@@ -36,9 +37,10 @@ pub(super) async fn pools(config: &Database) -> Result<(Pool, Pool), ConnectErro
 }
 
 fn pool(config: &Database, options: PgConnectOptions, writes: bool) -> Pool {
-    let (pool_options, cell) = pool_options::<sqlx::Postgres>(config);
+    let doubt = Arc::default();
+    let (pool_options, cell) = pool_options::<sqlx::Postgres>(config, &doubt);
     let pool = pool_options.connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes)
+    Pool::new(pool.into(), writes, doubt)
 }

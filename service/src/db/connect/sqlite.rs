@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -68,12 +69,13 @@ fn prepare(path: &Path, options: Options) -> Result<(), ConnectError> {
 }
 
 fn pool(config: &Database, options: SqliteConnectOptions, connections: u32, writes: bool) -> Pool {
-    let (pool_options, cell) = pool_options::<sqlx::Sqlite>(config);
+    let doubt = Arc::default();
+    let (pool_options, cell) = pool_options::<sqlx::Sqlite>(config, &doubt);
     // A connection to a file costs a thread and its page cache, not a server's memory: the one that writes stays open.
     let kept = pool_options.max_connections(connections).min_connections(0);
     let kept = if writes { kept.max_lifetime(None).idle_timeout(None) } else { kept };
     let pool = kept.connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes)
+    Pool::new(pool.into(), writes, doubt)
 }
