@@ -1,11 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sea_orm_migration::sea_orm::sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sea_orm_migration::sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm_migration::sea_orm::sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions};
+use sea_orm_migration::sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm_migration::sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sea_orm_migration::sea_orm::sqlx::{self, ConnectOptions as _, Executor as _};
+use sea_orm_migration::sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use sea_orm_migration::sea_orm::{DatabaseConnection, DbBackend};
 use stanchion_entity::types::session;
 
@@ -42,8 +42,10 @@ pub enum ConnectError {
     },
 }
 
-/// How long one attempt to connect may take.
+/// How long connecting may take, with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Connects to a database in order to migrate it: one connection, set up as the service sets up its own. A SQLite file
 /// that does not exist is created, with its folder.
@@ -89,30 +91,40 @@ async fn postgres(url: &str) -> Result<DatabaseConnection, ConnectError> {
     let options = PgConnectOptions::from_str(url).map_err(malformed("PostgreSQL"))?;
     let target = format!("{}:{}", options.get_host(), options.get_port());
     let options = session::postgres(options).application_name("stanchion-migration").disable_statement_logging();
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(TIMEOUT).connect_with(options).await;
-    pool.map(Into::into).map_err(unreachable(target))
+    let probe = reach(|| PgConnection::connect_with(&options)).await.map_err(unreachable(target.clone()))?;
+    probe.close().await.map_err(unreachable(target))?;
+    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(TIMEOUT).connect_lazy_with(options).into())
 }
 
 async fn mysql(url: &str) -> Result<DatabaseConnection, ConnectError> {
     let options = MySqlConnectOptions::from_str(url).map_err(malformed("MySQL"))?;
     let target = format!("{}:{}", options.get_host(), options.get_port());
     let options = session::mysql(options).disable_statement_logging();
-    let pool = MySqlPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(TIMEOUT)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute(concat_set()).await?;
-                Ok(())
-            })
+    let probe = reach(|| MySqlConnection::connect_with(&options)).await.map_err(unreachable(target.clone()))?;
+    probe.close().await.map_err(unreachable(target))?;
+    let pool = MySqlPoolOptions::new().max_connections(1).acquire_timeout(TIMEOUT).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute(AssertSqlSafe(format!("SET {}", session::MYSQL_SETUP))).await?;
+            Ok(())
         })
-        .connect_with(options)
-        .await;
-    pool.map(Into::into).map_err(unreachable(target))
+    });
+    Ok(pool.connect_lazy_with(options).into())
 }
 
-fn concat_set() -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(format!("SET {}", session::MYSQL_SETUP))
+/// Connects once, again and again while nobody answers: a pool would do so too, but not say why it gave up.
+async fn reach<C, F>(attempt: impl Fn() -> F) -> Result<C, sqlx::Error>
+where
+    F: Future<Output = Result<C, sqlx::Error>>,
+{
+    let started = Instant::now();
+    loop {
+        let left = TIMEOUT.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, attempt()).await {
+            Ok(Err(sqlx::Error::Io(_))) if left > PAUSE => tokio::time::sleep(PAUSE).await,
+            Ok(answered) => return answered,
+            Err(_) => return Err(sqlx::Error::PoolTimedOut),
+        }
+    }
 }
 
 fn malformed(engine: &'static str) -> impl FnOnce(sqlx::Error) -> ConnectError {
