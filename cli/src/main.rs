@@ -1,7 +1,7 @@
 //! The command `stanchion`: runs a service, looks after its databases and reports on them.
 //!
 //! `args` is what the command line says, `commands` does it, one file a command, and `output` alone prints. The exit
-//! status is 0 for done, 1 for failed, and 2 for a command line that cannot be meant.
+//! status is 0 for done, 1 for failed, 2 for a command line that cannot be meant, and 130 for an import ended by ctrl-c.
 
 mod args;
 mod commands;

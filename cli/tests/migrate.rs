@@ -105,7 +105,7 @@ fn a_file_that_is_no_database_is_refused() {
     for action in ["up", "down", "status"] {
         let run = place.run(&["migrate", action]);
         assert_eq!((run.status, run.out.as_str()), (Some(1), ""), "{run:?}");
-        assert!(run.err.contains("sqlite://data/stanchion.db"), "{}", run.err);
+        assert!(run.err.contains("the database `default` (sqlite://data/stanchion.db)"), "{}", run.err);
     }
 }
 

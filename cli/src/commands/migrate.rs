@@ -135,13 +135,18 @@ async fn migrate(action: &Action, target: &Target<'_>) -> Result<Row, Failure> {
     if is_missing && matches!(action, Action::Status) {
         return Ok(row(Vec::new(), Vec::new()));
     }
-    let failed = |error: anyhow::Error| error.context(format!("the database {} ({})", target.name, target.url));
+    let tried = if matches!(action, Action::Status) { "read the migrations of" } else { "migrate" };
+    let failed =
+        |error: anyhow::Error| error.context(format!("cannot {tried} the database `{}` ({})", target.name, target.url));
     let db = migration::connect(target.url.expose()).await.map_err(|error| failed(error.into()))?;
     let done = run_on(&db, action).await;
     let closed = db.close().await;
     let (applied, changed) = done.map_err(|error| {
-        let hint = "`stanchion migrate status` says what is applied now";
-        Failure::from(failed(error.into())).hint(hint)
+        let failure = Failure::from(failed(error.into()));
+        match action {
+            Action::Status => failure,
+            _ => failure.hint("`stanchion migrate status` says what is applied now"),
+        }
     })?;
     closed.map_err(|error| failed(error.into()))?;
     Ok(row(applied, changed))
