@@ -38,6 +38,9 @@ pub struct Database {
     /// The most connections open at once. Default 100.
     pub max_open_conns: u32,
     /// The connections kept open while idle. Default 10, or `max_open_conns` if that is less.
+    ///
+    /// More may stay when several come back at the same instant; they are closed as they are used again, or after ten
+    /// idle minutes.
     pub max_idle_conns: u32,
     /// The age at which a connection is replaced; `None` for never, written `0`. Default 30 minutes.
     #[serde(serialize_with = "limit")]
@@ -49,6 +52,8 @@ pub struct Database {
     #[serde(serialize_with = "duration")]
     pub connect_timeout: Duration,
     /// How long a statement may run before the server ends it; `None` for no limit, written `0`. Default 30 seconds.
+    ///
+    /// SQLite has no server that could: there it is not used. MySQL 8 limits SELECT only, MariaDB any statement.
     #[serde(serialize_with = "limit")]
     pub statement_timeout: Option<Duration>,
 }

@@ -24,7 +24,10 @@ use crate::config::{Backend, Database, DatabaseUrl};
 /// A database: a writer and a reader.
 ///
 /// The writer is the primary. The reader accepts no writes, which the server enforces, so that a query that must not write
-/// cannot; on SQLite it is several connections beside the one that writes.
+/// cannot; on SQLite it is several connections beside the one that writes. (A SQLite database in memory has one connection,
+/// which is both.)
+///
+/// Replicas are configured but not used yet: the reader is on the primary.
 ///
 /// It is cheap to clone; clones share the pools.
 #[derive(Clone, Debug)]
