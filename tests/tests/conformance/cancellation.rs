@@ -50,12 +50,15 @@ async fn a_dropped_transaction_leaves_no_connection_inside_one(database: TestDat
         if (Waits { future, left: 1 + drop_number % MOST_WAITS }).await.is_some() {
             finished += 1;
         }
+        // Looked at now and then, after another wait each time: the next transaction may cover up what this one left.
+        if drop_number.is_multiple_of(MOST_WAITS * 10 + 1) {
+            nobody_is_inside_a_transaction(&db).await;
+        }
     }
     assert!(finished > 0, "no transaction was let to its end");
     assert!(finished < DROPS, "no transaction was dropped");
 
-    // Rollbacks of what was dropped run as the connections come back.
-    eventually("no session is inside a transaction", async || open_transactions(&db).await == 0).await;
+    nobody_is_inside_a_transaction(&db).await;
     // Every connection answers outside of a transaction: what it writes is there for all at once.
     let before = rows(&db).await;
     assert_eq!(before % 2, 0, "half a transaction was kept");
@@ -64,6 +67,11 @@ async fn a_dropped_transaction_leaves_no_connection_inside_one(database: TestDat
     }
     assert_eq!(rows(&db).await, before + 16);
     assert!(before >= 2 * i64::try_from(finished / 2).unwrap(), "a committed transaction was lost");
+}
+
+/// Rollbacks of what was dropped run as the connections come back.
+async fn nobody_is_inside_a_transaction(db: &Db) {
+    eventually("no session is inside a transaction", async || open_transactions(db).await == 0).await;
 }
 
 async fn work(db: &Db, number: usize) {
