@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionSession, TransactionTrait};
 use stanchion::db::Db;
@@ -20,7 +21,11 @@ const DROPS: usize = 10_000;
 /// A transaction waits some dozen times; each wait is the last one in its turn, and sometimes none is.
 const MOST_WAITS: usize = 40;
 
-/// Lets a future wait so many times, and is done with it as soon as it begins the last wait: what it has sent is on its way.
+/// Lets a future wait so many times, and drops it as soon as it begins the last wait: what it has sent is on its way.
+async fn waits<F: Future>(future: F, left: usize) -> Option<F::Output> {
+    Waits { future: pin!(future), left }.await
+}
+
 struct Waits<F> {
     future: F,
     left: usize,
@@ -46,8 +51,7 @@ async fn a_dropped_transaction_leaves_no_connection_inside_one(database: TestDat
     db.writer().execute_unprepared("CREATE TABLE pairs (id BIGINT NOT NULL, side INTEGER NOT NULL)").await.unwrap();
     let mut finished = 0;
     for drop_number in 0..DROPS {
-        let future = pin!(work(&db, drop_number));
-        if (Waits { future, left: 1 + drop_number % MOST_WAITS }).await.is_some() {
+        if waits(work(&db, drop_number), 1 + drop_number % MOST_WAITS).await.is_some() {
             finished += 1;
         }
         // Looked at now and then, after another wait each time: the next transaction may cover up what this one left.
@@ -105,6 +109,8 @@ async fn open_transactions(db: &Db) -> i64 {
             count(db, idle).await
         }
         DbBackend::MySql => {
+            // InnoDB makes this table anew only when nobody has read it for 100 ms: asked more often, it never changes.
+            tokio::time::sleep(Duration::from_millis(120)).await;
             let open = "SELECT COUNT(*) FROM information_schema.innodb_trx t \
                 JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
                 WHERE p.db = DATABASE() AND p.command = 'Sleep'";
