@@ -92,6 +92,7 @@ async fn measure(backend: Backend, options: &Options) -> anyhow::Result<Vec<Samp
             checked_rate(table, took, trades.len()).await
         }));
     }
+    entrants.truncate(if options.common.ours { 1 } else { entrants.len() });
     take_turns(options.common.rounds.unwrap_or(ROUNDS), entrants).await
 }
 

@@ -17,6 +17,10 @@ pub struct Arguments {
     #[arg(long)]
     pub json: bool,
 
+    /// Ours alone, for a profiler: nothing is compared
+    #[arg(long)]
+    pub ours: bool,
+
     /// Says that it is `cargo bench` that runs it
     #[arg(long, hide = true)]
     bench: bool,

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use futures::future::join_all;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, StreamTrait, TransactionTrait};
 use stanchion::config::{Database, DatabaseUrl};
 use stanchion::db::{ConnectError, DatabaseError, Db, Kind, Options};
 use stanchion_tests::on_every_backend;
@@ -17,6 +18,9 @@ on_every_backend! { migrated:
     a_statement_that_takes_too_long_is_ended,
     a_pool_without_a_free_connection_says_so_in_time,
     no_more_connections_stay_idle_than_configured,
+    connections_go_back_to_the_drivers_pool_also_when_nobody_wants_them,
+    whatever_wants_a_connection_gets_one_while_others_come_and_go,
+    a_database_can_be_dropped_without_a_runtime,
     a_refused_or_missing_database_is_named_without_its_password,
 }
 
@@ -103,6 +107,56 @@ async fn no_more_connections_stay_idle_than_configured(database: TestDatabase) {
         drop(tx);
         eventually("a connection is idle or closed", async || db.reader().size() == expected).await;
     }
+}
+
+async fn connections_go_back_to_the_drivers_pool_also_when_nobody_wants_them(database: TestDatabase) {
+    let db = open(&database).await;
+    join_all((0..4).map(|_| db.reader().execute_unprepared("SELECT 1"))).await;
+    let idle_in_the_driver = || match db.backend() {
+        DbBackend::Sqlite => db.reader().connection().get_sqlite_connection_pool().num_idle(),
+        DbBackend::Postgres => db.reader().connection().get_postgres_connection_pool().num_idle(),
+        _ => db.reader().connection().get_mysql_connection_pool().num_idle(),
+    };
+    assert!(db.reader().size().1 > idle_in_the_driver(), "none has stayed out");
+    eventually("all are back", async || db.reader().size().1 == idle_in_the_driver()).await;
+}
+
+async fn whatever_wants_a_connection_gets_one_while_others_come_and_go(database: TestDatabase) {
+    let mut settings = settings(&database);
+    settings.max_open_conns = 3;
+    let db = Db::connect("test", &settings, Options::default()).await.unwrap();
+    let callers = (0..24).map(|caller| {
+        let pool = db.reader().clone();
+        let statement = Statement::from_string(db.backend(), "SELECT 1");
+        tokio::spawn(async move {
+            for _ in 0..50 {
+                match caller % 4 {
+                    0 => drop(pool.begin().await.unwrap()),
+                    1 => drop(pool.stream_raw(statement.clone()).await.unwrap().next().await),
+                    2 => pool.connection().ping().await.unwrap(),
+                    _ => drop(pool.query_one_raw(statement.clone()).await.unwrap()),
+                }
+            }
+        })
+    });
+    for caller in join_all(callers).await {
+        caller.unwrap();
+    }
+}
+
+async fn a_database_can_be_dropped_without_a_runtime(database: TestDatabase) {
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let db = runtime.block_on(async {
+            let db = open(&database).await;
+            db.reader().execute_unprepared("SELECT 1").await.unwrap();
+            db
+        });
+        drop(runtime);
+        drop(db);
+        database
+    };
+    std::thread::spawn(work).join().unwrap();
 }
 
 async fn a_refused_or_missing_database_is_named_without_its_password(database: TestDatabase) {
