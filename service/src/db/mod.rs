@@ -6,6 +6,7 @@
 //! that say what happened. Called by the composition root, the domains, and services directly.
 
 pub mod bulk;
+mod by_id;
 mod classify;
 mod connect;
 mod doubt;
@@ -13,10 +14,12 @@ mod error;
 pub mod page;
 mod pool;
 mod raw;
+mod resting;
 mod retry;
 pub mod sum;
 mod tx;
 
+pub use by_id::ById;
 pub use connect::{ConnectError, Db, Options};
 pub use error::{DatabaseError, Kind};
 pub use page::{Cursor, CursorError, Order, Page};

@@ -9,12 +9,14 @@ use sea_orm::{
 use super::Tx;
 use super::doubt::Doubt;
 use super::raw::{Connection, query_error};
+use super::resting::{Lent, Resting};
 
 /// A pool of connections: any SeaORM query runs on it.
 ///
 /// It is cheap to clone; clones share the pool. A statement waits for a connection at most the configured
 /// `acquire_timeout` and then fails as [`Kind::PoolExhausted`](super::Kind::PoolExhausted). Connections are not pinged
-/// before use while they are busy, which saves a round trip; one that was idle for a while is.
+/// before use while they are busy, nor after every use, which saves two round trips; one that was idle for a while is, and
+/// each one about once a second.
 ///
 /// # Cancellation
 /// A dropped future gives its connection back in a usable state. That holds for [`begin`](TransactionTrait::begin) too,
@@ -25,11 +27,13 @@ pub struct Pool {
     inner: DatabaseConnection,
     writes: bool,
     doubt: Arc<Doubt>,
+    resting: Resting,
 }
 
 impl Pool {
-    pub(super) const fn new(inner: DatabaseConnection, writes: bool, doubt: Arc<Doubt>) -> Self {
-        Self { inner, writes, doubt }
+    pub(super) fn new(inner: DatabaseConnection, writes: bool, doubt: Arc<Doubt>, most_resting: usize) -> Self {
+        let resting = Resting::new(most_resting, Arc::clone(&doubt));
+        Self { inner, writes, doubt, resting }
     }
 
     /// SeaORM's own handle of the pool. Beginning a transaction on it is not safe against cancellation.
@@ -39,7 +43,7 @@ impl Pool {
 
     /// Connections that are open, and how many of them are idle.
     pub fn size(&self) -> (u32, usize) {
-        match self.inner.get_database_backend() {
+        let (open, idle) = match self.inner.get_database_backend() {
             DbBackend::Sqlite => {
                 let pool = self.inner.get_sqlite_connection_pool();
                 (pool.size(), pool.num_idle())
@@ -52,11 +56,13 @@ impl Pool {
                 let pool = self.inner.get_mysql_connection_pool();
                 (pool.size(), pool.num_idle())
             }
-        }
+        };
+        (open, idle + self.resting.len())
     }
 
     /// Closes the pool: waits for lent connections to come back, then closes all of them. Later use is an error.
     pub async fn close(&self) {
+        self.resting.close();
         // The driver's close cannot fail; SeaORM's signature says it could.
         let _closed = self.inner.close_by_ref().await;
     }
@@ -66,13 +72,31 @@ impl Pool {
         self.doubt.note(error);
     }
 
-    async fn acquire(&self) -> Result<Connection, DbErr> {
-        match self.inner.get_database_backend() {
+    /// A connection that rests, else one of the driver's pool.
+    async fn lend(&self) -> Result<Lent, DbErr> {
+        if let Some(lent) = self.resting.take() {
+            return Ok(lent);
+        }
+        let _wanted = self.resting.want();
+        // One may have been laid to rest after the look above.
+        if let Some(lent) = self.resting.take() {
+            return Ok(lent);
+        }
+        let connection = match self.inner.get_database_backend() {
             DbBackend::Sqlite => self.inner.get_sqlite_connection_pool().acquire().await.map(Connection::Sqlite),
             DbBackend::Postgres => self.inner.get_postgres_connection_pool().acquire().await.map(Connection::Postgres),
             _ => self.inner.get_mysql_connection_pool().acquire().await.map(Connection::MySql),
+        };
+        connection.map(Lent::now).map_err(query_error).inspect_err(|error| self.doubt.note(error))
+    }
+
+    /// Lets a connection rest after its statement; after one that failed, the driver's pool looks at it.
+    fn give_back<T>(&self, lent: Lent, answer: Result<T, DbErr>) -> Result<T, DbErr> {
+        match &answer {
+            Ok(_) => self.resting.rest(lent),
+            Err(error) => self.doubt.note(error),
         }
-        .map_err(query_error)
+        answer
     }
 
     /// Begins a transaction, `options` said first where there are any.
@@ -80,7 +104,7 @@ impl Pool {
         let pool = self.clone();
         // Detached: the driver loses track of a BEGIN that is cancelled on its way.
         let begun = tokio::spawn(async move {
-            let mut connection = pool.acquire().await?;
+            let mut connection = pool.lend().await?.connection;
             let settings = set_transaction(connection.backend(), options);
             // MySQL takes them before the transaction, PostgreSQL inside it.
             let before = connection.backend() == DbBackend::MySql;
@@ -119,19 +143,27 @@ impl ConnectionTrait for Pool {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await.inspect_err(|error| self.doubt.note(error))
+        let mut lent = self.lend().await?;
+        let answer = lent.connection.execute(statement).await;
+        self.give_back(lent, answer)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await.inspect_err(|error| self.doubt.note(error))
+        let mut lent = self.lend().await?;
+        let answer = lent.connection.execute_unprepared(sql).await;
+        self.give_back(lent, answer)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await.inspect_err(|error| self.doubt.note(error))
+        let mut lent = self.lend().await?;
+        let answer = lent.connection.query_one(statement).await;
+        self.give_back(lent, answer)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await.inspect_err(|error| self.doubt.note(error))
+        let mut lent = self.lend().await?;
+        let answer = lent.connection.query_all(statement).await;
+        self.give_back(lent, answer)
     }
 }
 
@@ -146,7 +178,12 @@ impl StreamTrait for Pool {
         &'a self,
         statement: Statement,
     ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
-        self.inner.stream_raw(statement)
+        Box::pin(async move {
+            // SeaORM takes the connection from the driver's pool itself.
+            let _wanted = self.resting.want();
+            drop(self.resting.take());
+            self.inner.stream_raw(statement).await
+        })
     }
 }
 

@@ -86,6 +86,11 @@ impl Connection {
         manager!(self, inner, start_rollback(inner));
     }
 
+    /// Takes it out of its pool and closes it, without saying so to the server.
+    pub(super) fn detach(self) {
+        on!(self, inner => drop(inner.detach()));
+    }
+
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<ExecResult, DbErr> {
         let Statement { sql, values, .. } = statement;
         let values = SqlxValues(values.unwrap_or_else(no_values));

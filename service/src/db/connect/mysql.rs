@@ -4,7 +4,7 @@ use std::sync::Arc;
 use sea_orm::sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
-use super::pool::pool_options;
+use super::pool::{most_resting, pool_options};
 use super::{ConnectError, Seconds, driver, probe, require};
 use crate::config::Database;
 use crate::db::Pool;
@@ -52,7 +52,7 @@ fn pool(config: &Database, options: MySqlConnectOptions, writes: bool) -> Pool {
         .connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt)
+    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns))
 }
 
 /// One statement for all settings. Comments of the form `/*M! */` are read by MariaDB alone, `/*!80000 */` by MySQL 8.

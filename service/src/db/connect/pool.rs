@@ -44,3 +44,8 @@ pub(super) fn pool_options<D: Driver>(
         });
     (options, cell)
 }
+
+/// How many connections may rest between two statements in a pool of so many: no more than may be idle, and never all.
+pub(super) fn most_resting(config: &Database, connections: u32) -> usize {
+    usize::try_from(config.max_idle_conns.min(connections.saturating_sub(1))).unwrap_or(usize::MAX)
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 
-use super::pool::pool_options;
+use super::pool::{most_resting, pool_options};
 use super::{ConnectError, driver, probe, require};
 use crate::config::Database;
 use crate::db::Pool;
@@ -42,5 +42,5 @@ fn pool(config: &Database, options: PgConnectOptions, writes: bool) -> Pool {
     let pool = pool_options.connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt)
+    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 
-use super::pool::pool_options;
+use super::pool::{most_resting, pool_options};
 use super::{ConnectError, Options, driver, probe};
 use crate::config::Database;
 use crate::db::Pool;
@@ -77,5 +77,5 @@ fn pool(config: &Database, options: SqliteConnectOptions, connections: u32, writ
     let pool = kept.connect_lazy_with(options);
     // The cell is new, so it is empty.
     let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt)
+    Pool::new(pool.into(), writes, doubt, most_resting(config, connections))
 }

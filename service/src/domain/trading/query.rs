@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::db::page::PageRequest;
-use crate::db::{Page, sum};
+use crate::db::{ById, Page, sum};
 use crate::entity::trading::Side;
 use crate::entity::trading::trade::{Column, Entity, Model};
 use crate::types::{TimeRange, Timestamp, id_bounds};
@@ -119,12 +119,14 @@ pub struct TradeTotals {
     pub quote_quantity: Decimal,
 }
 
+static BY_ID: ById<Entity> = ById::new();
+
 /// One trade. One round trip.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
 pub async fn trade(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Error> {
-    Entity::find_by_id(id).one(db).await?.ok_or_else(|| Error::not_found("trade", id))
+    BY_ID.one(db, id).await?.ok_or_else(|| Error::not_found("trade", id))
 }
 
 /// A page of trades. One round trip.
