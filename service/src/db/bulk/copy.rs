@@ -72,9 +72,12 @@ async fn send(copy: &mut sqlx::postgres::PgCopyIn<&mut PgConnection>, rows: &Row
     let mut buffer = PgArgumentBuffer::default();
     buffer.extend_from_slice(HEADER);
     let fields = i16::try_from(rows.width()).map_err(|error| sqlx::Error::Encode(error.into()))?.to_be_bytes();
-    for row in rows.iter() {
+    let mut values = Vec::with_capacity(rows.width());
+    for row in 0..rows.len() {
         buffer.extend_from_slice(&fields);
-        for value in row {
+        values.clear();
+        rows.append(row, &mut values);
+        for value in &values {
             encode(value, &mut buffer).map_err(sqlx::Error::Encode)?;
         }
         if buffer.len() >= PIECE {

@@ -1,21 +1,50 @@
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, EntityTrait, IdenStatic, IntoActiveModel, Iterable, PrimaryKeyToColumn, Value,
-};
+use sea_orm::{EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn, Value};
 
-/// Rows of one table, made once and inserted as often as a transaction is tried.
+/// Rows of one table, to be inserted as often as a transaction is tried.
 ///
 /// No two have the same primary key: of those that do, the first is kept and the others are counted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rows {
     pub(super) table: String,
     pub(super) columns: Vec<&'static str>,
     /// Which of the columns are the primary key.
     pub(super) key: Vec<usize>,
-    /// A row is as many values as there are columns, in their order.
-    values: Vec<Value>,
+    models: Arc<dyn Models>,
     repeated: u64,
+}
+
+/// Models of whichever entity. They become values as they are sent: all values at once would take more memory than the
+/// models themselves.
+trait Models: Send + Sync {
+    fn len(&self) -> usize;
+
+    /// Appends a row's values, in the order of the columns.
+    fn append(&self, row: usize, values: &mut Vec<Value>);
+}
+
+struct ModelsOf<E: EntityTrait> {
+    columns: Vec<E::Column>,
+    models: Vec<E::Model>,
+}
+
+impl<E> Models for ModelsOf<E>
+where
+    E: EntityTrait,
+    E::Column: Send + Sync,
+    E::Model: Send + Sync,
+{
+    fn len(&self) -> usize {
+        self.models.len()
+    }
+
+    fn append(&self, row: usize, values: &mut Vec<Value>) {
+        values.extend(self.columns.iter().map(|column| self.models[row].get(*column)));
+    }
 }
 
 impl Rows {
@@ -23,43 +52,32 @@ impl Rows {
     pub fn of<E>(models: impl IntoIterator<Item = E::Model>) -> Self
     where
         E: EntityTrait,
-        E::Model: IntoActiveModel<<E as EntityTrait>::ActiveModel>,
-        E::ActiveModel: ActiveModelTrait<Entity = E>,
+        E::Column: Send + Sync,
+        E::Model: Send + Sync,
     {
         let columns: Vec<E::Column> = E::Column::iter().collect();
         let names: Vec<&'static str> = columns.iter().map(IdenStatic::as_str).collect();
-        let key_names: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
-        let key: Vec<usize> = (0..names.len()).filter(|at| key_names.contains(&names[*at])).collect();
-        let models = models.into_iter();
-        let expected = models.size_hint().0;
-        let mut values = Vec::with_capacity(expected * names.len());
-        let mut seen = HashSet::with_capacity(expected);
-        let mut repeated = 0;
-        for model in models {
-            let mut model = model.into_active_model();
-            let start = values.len();
-            for column in &columns {
-                values.push(match model.take(*column) {
-                    ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
-                    ActiveValue::NotSet => Value::String(None),
-                });
-            }
-            if !seen.insert(key_of(&values[start..], &key)) {
-                values.truncate(start);
-                repeated += 1;
-            }
-        }
-        Self { table: E::default().table_name().to_owned(), columns: names, key, values, repeated }
+        let key_columns: Vec<E::Column> = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).collect();
+        let is_key = |name: &&str| key_columns.iter().any(|column| column.as_str() == *name);
+        let key = (0..names.len()).filter(|at| is_key(&names[*at])).collect();
+
+        let mut models: Vec<E::Model> = models.into_iter().collect();
+        let given = models.len();
+        let mut seen = HashSet::with_capacity(given);
+        models.retain(|model| seen.insert(self::key(key_columns.iter().map(|column| model.get(*column)))));
+        let repeated = (given - models.len()) as u64;
+        let models = Arc::new(ModelsOf::<E> { columns, models });
+        Self { table: E::default().table_name().to_owned(), columns: names, key, models, repeated }
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.values.len() / self.width()
+        self.models.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// Rows that were left out because one with their key was there already.
@@ -71,14 +89,22 @@ impl Rows {
         self.columns.len().max(1)
     }
 
-    /// The rows, each a slice.
-    pub(super) fn iter(&self) -> std::slice::ChunksExact<'_, Value> {
-        self.values.chunks_exact(self.width())
+    /// Appends a row's values.
+    pub(super) fn append(&self, row: usize, values: &mut Vec<Value>) {
+        self.models.append(row, values);
+    }
+
+    /// The values of these rows, one row after the other.
+    pub(super) fn values(&self, rows: Range<usize>) -> Vec<Value> {
+        let mut values = Vec::with_capacity(rows.len() * self.width());
+        rows.for_each(|row| self.append(row, &mut values));
+        values
     }
 
     /// The rows, so many at a time; the last time what is left.
-    pub(super) fn batches(&self, rows: usize) -> impl Iterator<Item = &[Value]> {
-        self.values.chunks(rows * self.width())
+    pub(super) fn batches(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let len = self.len();
+        (0..len).step_by(rows.max(1)).map(move |start| start..len.min(start + rows))
     }
 
     /// The names of the primary key's columns.
@@ -87,15 +113,22 @@ impl Rows {
     }
 }
 
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, repeated, .. } = self;
+        f.debug_struct("Rows").field("table", table).field("len", &self.len()).field("repeated", repeated).finish()
+    }
+}
+
 /// The primary key of a row.
 pub(super) fn key_of(row: &[Value], key: &[usize]) -> Key {
-    self::key(key.iter().map(|at| &row[*at]))
+    self::key(key.iter().map(|at| row[*at].clone()))
 }
 
 /// A primary key, as bytes: equal keys are equal bytes.
 pub(super) type Key = Vec<u8>;
 
-pub(super) fn key<'a>(values: impl IntoIterator<Item = &'a Value>) -> Key {
+pub(super) fn key(values: impl IntoIterator<Item = Value>) -> Key {
     let mut bytes = Key::new();
     for value in values {
         match value {
