@@ -7,7 +7,15 @@ use crate::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Domain};
 use crate::db::{Db, Options, Tx, TxBody};
+use crate::domain::alerting::Alerting;
+use crate::domain::catalog::Catalog;
 use crate::domain::identity::Identity;
+use crate::domain::inventory::Inventory;
+use crate::domain::journal::Journal;
+use crate::domain::mall::Mall;
+use crate::domain::market::Market;
+use crate::domain::marketing::Marketing;
+use crate::domain::ordering::Ordering;
 use crate::domain::partitions::Partitions;
 use crate::domain::trading::Trading;
 use crate::migration::{Migrator, MigratorTrait, partitions};
@@ -142,6 +150,46 @@ impl App {
     /// Trades and exchange orders.
     pub fn trading(&self) -> Trading<'_> {
         Trading::new(self.db(Domain::Trading), self.clock(), &self.inner.partitions)
+    }
+
+    /// Alert rules, and the alerts they raise.
+    pub fn alerting(&self) -> Alerting<'_> {
+        Alerting::new(self.db(Domain::Alerting), self.clock())
+    }
+
+    /// Categories, products and reviews.
+    pub fn catalog(&self) -> Catalog<'_> {
+        Catalog::new(self.db(Domain::Catalog), self.clock())
+    }
+
+    /// Stock.
+    pub fn inventory(&self) -> Inventory<'_> {
+        Inventory::new(self.db(Domain::Inventory), self.clock())
+    }
+
+    /// Structured logs, and the audit chain.
+    pub fn journal(&self) -> Journal<'_> {
+        Journal::new(self.db(Domain::Journal), self.clock())
+    }
+
+    /// Shops, purchases and points.
+    pub fn mall(&self) -> Mall<'_> {
+        Mall::new(self.db(Domain::Mall), self.clock())
+    }
+
+    /// Ticks and candles.
+    pub fn market(&self) -> Market<'_> {
+        Market::new(self.db(Domain::Market), self.clock())
+    }
+
+    /// Campaigns and coupons.
+    pub fn marketing(&self) -> Marketing<'_> {
+        Marketing::new(self.db(Domain::Marketing), self.clock())
+    }
+
+    /// Orders.
+    pub fn ordering(&self) -> Ordering<'_> {
+        Ordering::new(self.db(Domain::Ordering), self.clock())
     }
 
     /// Closes all connections, once those that are in use have come back.

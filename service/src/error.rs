@@ -54,9 +54,20 @@ pub enum Error {
         /// What it was looked for by.
         id: String,
     },
-    /// The change is at odds with what is stored.
+    /// The change is at odds with what is stored: an amount that is not there, a state that does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else changed it since it was read; read it again and decide anew.
+    #[error("the {what} {id} was changed meanwhile")]
+    Stale {
+        /// What was to be changed: `user`.
+        what: &'static str,
+        /// Which one.
+        id: String,
+    },
+    /// What was asked for makes no sense, whatever is stored: a transfer to oneself, an empty basket.
+    #[error("{0}")]
+    Invalid(String),
     /// The commit was sent, and the connection lost before an answer came: it may have happened or not. It is not repeated;
     /// read back, or repeat it where that is harmless.
     #[error("it is unknown whether the transaction was committed")]
@@ -75,6 +86,11 @@ impl Error {
     /// An error that says what does not exist.
     pub fn not_found(what: &'static str, id: impl fmt::Display) -> Self {
         Self::NotFound { what, id: id.to_string() }
+    }
+
+    /// An error that says what was changed by somebody else meanwhile.
+    pub fn stale(what: &'static str, id: impl fmt::Display) -> Self {
+        Self::Stale { what, id: id.to_string() }
     }
 
     /// The service's own error of that type, if it is one.
@@ -96,11 +112,16 @@ impl Error {
     /// Whether it is at odds with what is stored: a key that is taken, a reference that does not hold, a rule that is not
     /// met, a state that does not allow it. The same call will not succeed later by itself.
     pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_))
+        matches!(self, Self::Conflict(_) | Self::Stale { .. })
             || matches!(
                 self.database_kind(),
                 Some(Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation)
             )
+    }
+
+    /// Whether somebody else changed it since it was read: read again, then the same change may succeed.
+    pub const fn is_stale(&self) -> bool {
+        matches!(self, Self::Stale { .. })
     }
 
     /// Whether what was asked for does not exist.
@@ -108,9 +129,10 @@ impl Error {
         matches!(self, Self::NotFound { .. }) || matches!(self.database_kind(), Some(Kind::NoRow))
     }
 
-    /// Whether the input is to blame: a value out of its column's range, a cursor that does not belong here.
+    /// Whether the input is to blame: a value out of its column's range, a cursor that does not belong here, a request that
+    /// makes no sense.
     pub const fn is_invalid(&self) -> bool {
-        matches!(self, Self::Value(_) | Self::Cursor(_) | Self::Config(_))
+        matches!(self, Self::Value(_) | Self::Cursor(_) | Self::Config(_) | Self::Invalid(_))
             || matches!(self.database_kind(), Some(Kind::InvalidValue | Kind::NotNullViolation))
     }
 

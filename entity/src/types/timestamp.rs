@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use sea_orm::ColumnType;
@@ -60,6 +61,29 @@ impl Timestamp {
     /// Whole milliseconds since the epoch, rounded towards the past.
     pub fn millis(self) -> i64 {
         self.0.timestamp_millis()
+    }
+
+    /// The instant so much later, to the microsecond.
+    ///
+    /// # Errors
+    /// [`Problem::InstantOutOfRange`].
+    pub fn plus(self, duration: Duration) -> Result<Self, ValueError> {
+        let micros = i64::try_from(duration.as_micros()).ok().and_then(|by| self.micros().checked_add(by));
+        micros.ok_or(ValueError::new(Problem::InstantOutOfRange)).and_then(Self::from_micros)
+    }
+
+    /// The instant so much earlier, to the microsecond.
+    ///
+    /// # Errors
+    /// [`Problem::InstantOutOfRange`].
+    pub fn minus(self, duration: Duration) -> Result<Self, ValueError> {
+        let micros = i64::try_from(duration.as_micros()).ok().and_then(|by| self.micros().checked_sub(by));
+        micros.ok_or(ValueError::new(Problem::InstantOutOfRange)).and_then(Self::from_micros)
+    }
+
+    /// How long it is after `earlier`; nothing if it is before it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.micros() - earlier.micros()).unwrap_or(0))
     }
 
     /// The instant as chrono's.
@@ -163,5 +187,16 @@ mod tests {
         assert!("0999-12-31T23:59:59.999999Z".parse::<Timestamp>().is_err());
         assert!(Timestamp::from_millis(i64::MAX).is_err());
         assert!(Timestamp::from_micros(END_MICROS).is_err());
+    }
+
+    #[test]
+    fn durations_are_added_within_the_range() {
+        let hour = Duration::from_secs(3_600);
+        let later = Timestamp::EPOCH.plus(hour).unwrap();
+        assert_eq!((later.since(Timestamp::EPOCH), Timestamp::EPOCH.since(later)), (hour, Duration::ZERO));
+        assert_eq!(later.minus(hour), Ok(Timestamp::EPOCH));
+        for duration in [Duration::MAX, Duration::from_secs(u64::from(u32::MAX) * 100)] {
+            assert!(later.plus(duration).is_err() && later.minus(duration).is_err());
+        }
     }
 }

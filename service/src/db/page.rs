@@ -3,18 +3,19 @@
 //! A page is asked for by a [`Cursor`], which the page before gave: an opaque text that names the last row by its key. So
 //! a page costs the same at row five million as at row one, and rows that come and go neither repeat nor hide others.
 
-use std::fmt;
-use std::str::FromStr;
+mod cursor;
 
-use sea_orm::sea_query::Order as SqlOrder;
+use std::fmt;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Order as SqlOrder};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
+pub use self::cursor::{Cursor, CursorError};
 use crate::Error;
 
 /// Rows that a page holds at most, whatever was asked for.
@@ -42,70 +43,6 @@ pub enum Order {
     Desc,
 }
 
-/// A place in a list. It is opaque: keep it, send it back, do not read it.
-///
-/// It belongs to the list that it came from. Used with another one (another filter, another order) it is refused, and so is
-/// one that was altered in a way that can be seen. It grants nothing: what a list shows is decided by its filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    list: u64,
-    after: Uuid,
-}
-
-/// A cursor that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CursorError {
-    /// It is not a cursor of this version.
-    #[error("the cursor is not valid; begin again without one")]
-    Malformed,
-    /// It came from another list.
-    #[error("the cursor belongs to another list; use it with the filter and order that it came from")]
-    AnotherList,
-}
-
-/// The version of the text of a cursor.
-const VERSION: u8 = 1;
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = [0; 25];
-        bytes[0] = VERSION;
-        bytes[1..9].copy_from_slice(&self.list.to_be_bytes());
-        bytes[9..].copy_from_slice(self.after.as_bytes());
-        f.write_str(&data_encoding::BASE64URL_NOPAD.encode(&bytes))
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| CursorError::Malformed)?;
-        let bytes: [u8; 25] = bytes.try_into().map_err(|_| CursorError::Malformed)?;
-        let (list, after) = bytes[1..].split_at(8);
-        match (bytes[0], list.try_into(), after.try_into()) {
-            (VERSION, Ok(list), Ok(after)) => {
-                Ok(Self { list: u64::from_be_bytes(list), after: Uuid::from_bytes(after) })
-            }
-            _ => Err(CursorError::Malformed),
-        }
-    }
-}
-
-impl Serialize for Cursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cursor {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// What to take of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
@@ -124,17 +61,20 @@ impl Default for PageRequest {
 }
 
 impl PageRequest {
-    /// Reads one page of `select`, ordered by `key`, a column of version 7 UUIDs. One round trip.
+    /// Reads one page of `select`, ordered by the columns of `key`, all in the request's order. One round trip.
+    ///
+    /// Together they must be unique, and none may be null: `[Id]`, `[Price, Id]`. The first should lead an index that
+    /// holds them in this order. They are ids, times, decimals or whole numbers, three at most.
     ///
     /// `list` names the list and its filter, so that a cursor of another one is refused; its `Debug` text is what counts.
     ///
     /// # Errors
     /// [`CursorError::AnotherList`], and those of the database.
-    pub async fn read<E, C>(
+    pub async fn read<E, C, const N: usize>(
         &self,
         db: &impl ConnectionTrait,
         select: Select<E>,
-        key: C,
+        key: [C; N],
         list: &impl fmt::Debug,
     ) -> Result<Page<E::Model>, Error>
     where
@@ -142,50 +82,48 @@ impl PageRequest {
         E::Model: FromQueryResult + ModelTrait<Entity = E> + Send + Sync,
         C: ColumnTrait,
     {
-        let list = self.fingerprint::<E>(list);
+        let list = self.fingerprint::<E>(list, &key);
         let limit = self.limit.clamp(1, MAX_LIMIT);
-        let (sql_order, after) = match self.order {
-            Order::Asc => (SqlOrder::Asc, self.after),
-            Order::Desc => (SqlOrder::Desc, self.after),
+        let order = match self.order {
+            Order::Asc => SqlOrder::Asc,
+            Order::Desc => SqlOrder::Desc,
         };
-        let mut select = select.order_by(key, sql_order).limit(u64::from(limit) + 1);
-        if let Some(cursor) = after {
-            if cursor.list != list {
-                return Err(CursorError::AnotherList.into());
-            }
-            select = select.filter(match self.order {
-                Order::Asc => key.gt(cursor.after),
-                Order::Desc => key.lt(cursor.after),
-            });
+        let mut select = key.iter().fold(select, |select, column| select.order_by(*column, order.clone()));
+        if let Some(cursor) = self.after {
+            let columns: Vec<(C, Value)> = key.into_iter().zip(cursor.values(list, &key)?).collect();
+            select = select.filter(self.beyond(&columns));
         }
-        let mut items = select.all(db).await?;
+        let mut items = select.limit(u64::from(limit) + 1).all(db).await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
-        let last = items.last().filter(|_| more).map(|row| row.get(key));
-        let next = match last {
-            Some(sea_orm::Value::Uuid(Some(after))) => Some(Cursor { list, after }),
-            _ => None,
+        let next = match items.last().filter(|_| more) {
+            Some(row) => Some(Cursor::at(list, key.map(|column| row.get(column)))?),
+            None => None,
         };
         Ok(Page { items, next })
     }
 
-    fn fingerprint<E: EntityTrait>(&self, list: &impl fmt::Debug) -> u64 {
-        let text = format!("{}/{:?}/{list:?}", E::default().table_name(), self.order);
+    /// Whether a row comes after the one with these values. The first column's bound stands by itself, for the index:
+    /// engines do not agree on using one for a comparison of rows.
+    fn beyond<C: ColumnTrait>(&self, columns: &[(C, Value)]) -> Expr {
+        let Some(((column, value), rest)) = columns.split_first() else { return Expr::val(false) };
+        let strictly = match self.order {
+            Order::Asc => column.gt(value.clone()),
+            Order::Desc => column.lt(value.clone()),
+        };
+        if rest.is_empty() {
+            return strictly;
+        }
+        let bound = match self.order {
+            Order::Asc => column.gte(value.clone()),
+            Order::Desc => column.lte(value.clone()),
+        };
+        bound.and(strictly.or(self.beyond(rest)))
+    }
+
+    fn fingerprint<E: EntityTrait>(&self, list: &impl fmt::Debug, key: &[E::Column]) -> u64 {
+        let text = format!("{}/{key:?}/{:?}/{list:?}", E::default().table_name(), self.order);
         let hash = Sha256::digest(text.as_bytes());
         hash[..8].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_survives_its_text_and_nothing_else_is_one() {
-        let cursor = Cursor { list: 7, after: Uuid::now_v7() };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for forged in ["", "a", "AAAA", "????", &cursor.to_string()[1..], &format!("{cursor}A"), "\u{1f600}"] {
-            assert_eq!(forged.parse::<Cursor>(), Err(CursorError::Malformed), "{forged:?}");
-        }
     }
 }

@@ -1,5 +1,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult,
@@ -28,12 +29,24 @@ pub struct Pool {
     writes: bool,
     doubt: Arc<Doubt>,
     resting: Resting,
+    trips: RoundTrips,
+}
+
+/// Counts what a pool and its transactions asked the engine, across clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RoundTrips(Arc<AtomicU64>);
+
+impl RoundTrips {
+    /// One more.
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Pool {
     pub(super) fn new(inner: DatabaseConnection, writes: bool, doubt: Arc<Doubt>, most_resting: usize) -> Self {
         let resting = Resting::new(most_resting, Arc::clone(&doubt));
-        Self { inner, writes, doubt, resting }
+        Self { inner, writes, doubt, resting, trips: RoundTrips::default() }
     }
 
     /// SeaORM's own handle of the pool. Beginning a transaction on it is not safe against cancellation.
@@ -58,6 +71,18 @@ impl Pool {
             }
         };
         (open, idle + self.resting.len())
+    }
+
+    /// How many times the engine was asked something and waited for, since the pool was opened: statements, and what begins
+    /// and ends a transaction. What the driver does for itself is not counted: opening and testing a connection, preparing
+    /// a statement that the connection has not seen.
+    pub fn round_trips(&self) -> u64 {
+        self.trips.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether both are the same pool.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.trips.0, &other.trips.0)
     }
 
     /// Closes the pool: waits for lent connections to come back, then closes all of them. Later use is an error.
@@ -109,10 +134,12 @@ impl Pool {
             // MySQL takes them before the transaction, PostgreSQL inside it.
             let before = connection.backend() == DbBackend::MySql;
             if let Some(settings) = settings.as_deref().filter(|_| before) {
+                pool.trips.count();
                 connection.execute_unprepared(settings).await?;
             }
+            pool.trips.count();
             connection.begin(pool.writes).await?;
-            let tx = Tx::begun(connection);
+            let tx = Tx::begun(connection, pool.trips.clone());
             if let Some(settings) = settings.as_deref().filter(|_| !before) {
                 tx.execute_unprepared(settings).await?;
             }
@@ -144,24 +171,28 @@ impl ConnectionTrait for Pool {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut lent = self.lend().await?;
+        self.trips.count();
         let answer = lent.connection.execute(statement).await;
         self.give_back(lent, answer)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let mut lent = self.lend().await?;
+        self.trips.count();
         let answer = lent.connection.execute_unprepared(sql).await;
         self.give_back(lent, answer)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
+        self.trips.count();
         let answer = lent.connection.query_one(statement).await;
         self.give_back(lent, answer)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut lent = self.lend().await?;
+        self.trips.count();
         let answer = lent.connection.query_all(statement).await;
         self.give_back(lent, answer)
     }
@@ -182,6 +213,7 @@ impl StreamTrait for Pool {
             // SeaORM takes the connection from the driver's pool itself.
             let _wanted = self.resting.want();
             drop(self.resting.take());
+            self.trips.count();
             self.inner.stream_raw(statement).await
         })
     }

@@ -10,6 +10,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::TxBody;
+use super::pool::RoundTrips;
 use super::raw::Connection;
 use crate::Error;
 
@@ -31,13 +32,15 @@ pub struct Tx {
     /// The hooks of the transaction around this savepoint, which inherits this one's.
     outer: Option<Arc<StdMutex<Vec<Hook>>>>,
     open: bool,
+    trips: RoundTrips,
 }
 
 impl Tx {
     /// A transaction on a connection on which it was begun.
-    pub(super) fn begun(connection: Connection) -> Self {
+    pub(super) fn begun(connection: Connection, trips: RoundTrips) -> Self {
         let backend = connection.backend();
-        Self { connection: Arc::new(Mutex::new(connection)), backend, hooks: Arc::default(), outer: None, open: true }
+        let connection = Arc::new(Mutex::new(connection));
+        Self { connection, backend, hooks: Arc::default(), outer: None, open: true, trips }
     }
 
     /// Notes work to be done after the commit, in the order of the calls; for what must not happen when the transaction is
@@ -77,9 +80,21 @@ impl Tx {
         })
     }
 
-    /// The connection, for what only a driver can do. Nothing else runs in the transaction while it is held.
+    /// The connection, for what only a driver can do. Nothing else runs in the transaction while it is held; what is asked
+    /// is counted by [`Tx::count`].
     pub(super) async fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().await
+    }
+
+    /// The connection, for one round trip.
+    async fn asked(&self) -> MutexGuard<'_, Connection> {
+        self.trips.count();
+        self.connection.lock().await
+    }
+
+    /// Counts a round trip made on [`Tx::connection`].
+    pub(super) fn count(&self) {
+        self.trips.count();
     }
 
     pub(super) async fn run<F, T, E>(self, callback: F) -> Result<T, TransactionError<E>>
@@ -101,7 +116,7 @@ impl Tx {
     }
 
     async fn finish(mut self) -> Result<(), DbErr> {
-        self.connection.lock().await.commit().await?;
+        self.asked().await.commit().await?;
         self.open = false;
         let hooks = std::mem::take(&mut *self.hooks.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(outer) = &self.outer {
@@ -153,7 +168,7 @@ impl TransactionSession for Tx {
     }
 
     async fn rollback(mut self) -> Result<(), DbErr> {
-        self.connection.lock().await.rollback().await?;
+        self.asked().await.rollback().await?;
         self.open = false;
         Ok(())
     }
@@ -166,19 +181,19 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.connection.lock().await.execute(statement).await
+        self.asked().await.execute(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.connection.lock().await.execute_unprepared(sql).await
+        self.asked().await.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.connection.lock().await.query_one(statement).await
+        self.asked().await.query_one(statement).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.connection.lock().await.query_all(statement).await
+        self.asked().await.query_all(statement).await
     }
 }
 
@@ -189,13 +204,14 @@ impl TransactionTrait for Tx {
     /// A savepoint.
     async fn begin(&self) -> Result<Self, DbErr> {
         // The whole transaction is given up when its future is dropped, so a savepoint need not outlive that.
-        self.connection.lock().await.begin(false).await?;
+        self.asked().await.begin(false).await?;
         Ok(Self {
             connection: Arc::clone(&self.connection),
             backend: self.backend,
             hooks: Arc::default(),
             outer: Some(Arc::clone(&self.hooks)),
             open: true,
+            trips: self.trips.clone(),
         })
     }
 

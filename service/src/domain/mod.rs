@@ -5,9 +5,20 @@
 //! [`App`](crate::App) hands out, runs them on the domain's own database. They know [`db`](crate::db) and the entities,
 //! and not each other's tables.
 
+pub mod alerting;
+pub mod catalog;
 pub mod identity;
+pub mod inventory;
+pub mod journal;
+pub mod mall;
+pub mod market;
+pub mod marketing;
+pub mod ordering;
 pub(crate) mod partitions;
+mod state;
 pub mod trading;
+
+pub(crate) use state::{State, Transition};
 
 /// Gives a filter with a field `page` the setters of a page: every list has the same.
 macro_rules! paged {

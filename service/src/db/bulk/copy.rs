@@ -17,6 +17,8 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// Rows that were inserted.
 pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
+    // A savepoint, the two ends of the COPY, and the savepoint's end.
+    (0..4).for_each(|_| tx.count());
     let mut connection = tx.connection().await;
     let Connection::Postgres(connection) = &mut *connection else {
         return Err(DbErr::Custom("COPY needs PostgreSQL".into()));
@@ -31,6 +33,8 @@ pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
         }
         Err(error) if classify::classify_sqlx(&error).kind == Kind::UniqueViolation => {
             run(connection, "ROLLBACK TO SAVEPOINT stanchion_bulk; RELEASE SAVEPOINT stanchion_bulk").await?;
+            // A COPY and three statements.
+            (0..5).for_each(|_| tx.count());
             insert_new(connection, rows).await.map_err(exec_error)
         }
         Err(error) => Err(exec_error(error)),

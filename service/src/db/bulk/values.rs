@@ -40,6 +40,7 @@ pub(super) async fn insert_sqlite(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
         // Only the size that comes again is worth keeping prepared.
         let again = count == per_statement;
         let sql = if again { Arc::clone(&full) } else { sql(count) };
+        tx.count();
         let query = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(sql), arguments).persistent(again);
         let (done, following) = join(query.execute(&mut *connection), async { batches.next() }).await;
         inserted += done.map_err(exec_error)?.rows_affected();
@@ -103,6 +104,7 @@ async fn insert_batch(
     arguments: MySqlArguments,
     again: bool,
 ) -> Result<Result<u64, sqlx::Error>, DbErr> {
+    tx.count();
     let mut connection = tx.connection().await;
     let Connection::MySql(connection) = &mut *connection else { return Err(wrong_engine()) };
     let connection: &mut MySqlConnection = connection;

@@ -145,6 +145,13 @@ impl Db {
         &self.reader
     }
 
+    /// Round trips of both pools: [`Pool::round_trips`].
+    pub fn round_trips(&self) -> u64 {
+        // A database in memory has one pool, which is both.
+        let reader = if self.reader.is(&self.writer) { 0 } else { self.reader.round_trips() };
+        self.writer.round_trips() + reader
+    }
+
     /// Closes both pools: waits for connections that are lent, then closes all.
     pub async fn close(&self) {
         self.reader.close().await;

@@ -60,5 +60,5 @@ pub async fn users(db: &impl ConnectionTrait, filter: &UserFilter) -> Result<Pag
     let select = Entity::find()
         .apply_if(level, |select, level| select.filter(Column::Level.eq(level)))
         .apply_if(is_active, |select, is_active| select.filter(Column::IsActive.eq(is_active)));
-    filter.page.read(db, select, Column::Id, &filter.criteria).await
+    filter.page.read(db, select, [Column::Id], &filter.criteria).await
 }

@@ -134,7 +134,7 @@ pub async fn trade(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Error> 
 /// # Errors
 /// [`Error::Cursor`] for a cursor of another filter, and those of the database.
 pub async fn trades(db: &impl ConnectionTrait, filter: &TradeFilter) -> Result<Page<Model>, Error> {
-    filter.page.read(db, filter.select(), Column::Id, &filter.criteria).await
+    filter.page.read(db, filter.select(), [Column::Id], &filter.criteria).await
 }
 
 /// What the trades of a filter add up to, whatever its limit. Three round trips.

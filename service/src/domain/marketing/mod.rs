@@ -1,0 +1,19 @@
+//! Marketing: campaigns, coupons, and who holds them.
+
+use crate::clock::Clock;
+use crate::db::Db;
+
+/// The marketing service, on the database that the domain lives in.
+#[derive(Clone, Copy, Debug)]
+pub struct Marketing<'a> {
+    #[expect(dead_code, reason = "its operations come next")]
+    db: &'a Db,
+    #[expect(dead_code, reason = "its operations come next")]
+    clock: &'a dyn Clock,
+}
+
+impl<'a> Marketing<'a> {
+    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock) -> Self {
+        Self { db, clock }
+    }
+}

@@ -1,0 +1,19 @@
+//! Ordering: orders from checkout to delivery, and how they were paid.
+
+use crate::clock::Clock;
+use crate::db::Db;
+
+/// The ordering service, on the database that the domain lives in.
+#[derive(Clone, Copy, Debug)]
+pub struct Ordering<'a> {
+    #[expect(dead_code, reason = "its operations come next")]
+    db: &'a Db,
+    #[expect(dead_code, reason = "its operations come next")]
+    clock: &'a dyn Clock,
+}
+
+impl<'a> Ordering<'a> {
+    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock) -> Self {
+        Self { db, clock }
+    }
+}

@@ -1,0 +1,3 @@
+//! What each domain promises, on every back end: one suite a domain.
+
+mod trading;
