@@ -49,6 +49,11 @@ pub(crate) fn tables() -> Vec<Table> {
             ])
             .timestamps()
             .unique(&["exchange", "client_order_id"])
+            .unique_together_where(
+                "live_level",
+                &["exchange", "symbol", "side", "price_level"],
+                "status IN ('new', 'submitted', 'partially_filled')",
+            )
             .check("quantity_positive", "quantity > 0")
             .check("filled", "filled_quantity >= 0 AND filled_quantity <= quantity")
             .index(&["exchange", "exchange_order_id"])

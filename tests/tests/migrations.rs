@@ -121,14 +121,17 @@ fn follows_the_rule(object: &Object) -> bool {
         Kind::ForeignKey => of_columns("fk"),
         // One that holds for some of the rows only is named for what it keeps. The key of a table with a full-text index
         // is to SQLite one of its unique keys.
-        Kind::Unique => of_columns("uq") || *name == format!("pk_{table}") || *name == "uq_user_addresses_default",
-        Kind::Index => of_columns("idx") || *name == "uq_user_addresses_default",
+        Kind::Unique => of_columns("uq") || *name == format!("pk_{table}") || PARTIAL_UNIQUES.contains(&name.as_str()),
+        Kind::Index => of_columns("idx") || PARTIAL_UNIQUES.contains(&name.as_str()),
         Kind::Check => about("ck"),
         Kind::Other(other) if other.ends_with("index") => about("idx") || about("uq"),
         Kind::Other(other) if other == "trigger" => name.starts_with(table.as_str()),
         Kind::Other(other) => other == "extension" && name == "pg_trgm",
     }
 }
+
+/// The unique keys of some of the rows, named by what they are about.
+const PARTIAL_UNIQUES: [&str; 2] = ["uq_user_addresses_default", "uq_trade_orders_live_level"];
 
 /// The engine says it: what is reserved cannot be named without quotes.
 async fn no_name_is_a_reserved_word(database: TestDatabase) {

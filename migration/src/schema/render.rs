@@ -122,24 +122,33 @@ impl Table {
             "CREATE UNIQUE INDEX {} ON {} ({}) WHERE {}",
             dialect.quote(&format!("uq_{}_{}", self.name, unique.name)),
             dialect.quote(self.name),
-            dialect.quote(unique.column),
+            dialect.quote_all(unique.columns.iter().copied()),
             unique.condition,
         )
     }
 
     fn generated_unique_sql(&self, unique: &PartialUnique, dialect: Dialect) -> [String; 2] {
-        let generated = dialect.quote(&format!("{}_key", unique.name));
-        let kind =
-            self.columns.iter().find(|column| column.name == unique.column).map(|column| column.kind.sql(dialect));
-        let key = dialect.quote(&format!("uq_{}_{}", self.name, unique.name));
+        let generated = format!("{}_key", unique.name);
+        let (kind, value, key) = match unique.columns.as_slice() {
+            [column] => {
+                let kind = self.columns.iter().find(|known| known.name == *column).map(|known| known.kind.sql(dialect));
+                (kind.unwrap_or_default(), dialect.quote(column), vec![generated.as_str()])
+            }
+            columns => {
+                (Kind::Boolean.sql(dialect), "1".to_owned(), columns.iter().copied().chain([generated.as_str()]).collect())
+            }
+        };
         [
             format!(
-                "{generated} {} GENERATED ALWAYS AS (CASE WHEN {} THEN {} END) VIRTUAL INVISIBLE",
-                kind.unwrap_or_default(),
+                "{} {kind} GENERATED ALWAYS AS (CASE WHEN {} THEN {value} END) VIRTUAL INVISIBLE",
+                dialect.quote(&generated),
                 unique.condition,
-                dialect.quote(unique.column),
             ),
-            format!("CONSTRAINT {key} UNIQUE ({generated})"),
+            format!(
+                "CONSTRAINT {} UNIQUE ({})",
+                dialect.quote(&format!("uq_{}_{}", self.name, unique.name)),
+                dialect.quote_all(key),
+            ),
         ]
     }
 

@@ -47,7 +47,7 @@ pub(super) struct Check {
 #[derive(Clone, Debug)]
 pub(super) struct PartialUnique {
     pub(super) name: &'static str,
-    pub(super) column: &'static str,
+    pub(super) columns: Vec<&'static str>,
     pub(super) condition: &'static str,
 }
 
@@ -121,7 +121,22 @@ impl Table {
     ///
     /// MySQL has no partial index: there a generated, invisible column that is null elsewhere carries the key.
     pub fn unique_where(mut self, name: &'static str, column: &'static str, condition: &'static str) -> Self {
-        self.partial_uniques.push(PartialUnique { name, column, condition });
+        self.partial_uniques.push(PartialUnique { name, columns: vec![column], condition });
+        self
+    }
+
+    /// No two rows that meet `condition` have the same values in all of these columns, two or more; a row with a null among
+    /// them is like no other. `name` is the end of the constraint's name.
+    ///
+    /// MySQL has no partial index: there a generated, invisible column that is 1 for those rows and null elsewhere is part of
+    /// the key.
+    pub fn unique_together_where(
+        mut self,
+        name: &'static str,
+        columns: &[&'static str],
+        condition: &'static str,
+    ) -> Self {
+        self.partial_uniques.push(PartialUnique { name, columns: columns.to_vec(), condition });
         self
     }
 

@@ -18,7 +18,7 @@ pub fn expected(dialect: Dialect) -> Schema {
         _ => mysql_extras(&mut schema, dialect),
     }
     if !dialect.is_mysql() {
-        for (table, name) in PARTIAL_UNIQUES {
+        for (table, name, _) in PARTIAL_UNIQUES {
             change(&mut schema, table, |table_| {
                 table_.partial_uniques.insert(format!("uq_{table}_{name}"));
             });
@@ -27,8 +27,12 @@ pub fn expected(dialect: Dialect) -> Schema {
     schema
 }
 
-/// The unique keys that hold for some of the rows only, which SeaORM cannot say: a user's default address.
-const PARTIAL_UNIQUES: [(&str, &str); 1] = [("user_addresses", "default")];
+/// The unique keys that hold for some of the rows only, which SeaORM cannot say: a user's default address, the live order of
+/// a price level; and the columns of those that have several.
+const PARTIAL_UNIQUES: [(&str, &str, &[&str]); 2] = [
+    ("user_addresses", "default", &[]),
+    ("trade_orders", "live_level", &["exchange", "price_level", "side", "symbol"]),
+];
 
 /// The tables with a full-text index.
 const SEARCHED: [&str; 2] = ["products", "log_entries"];
@@ -48,11 +52,15 @@ fn sqlite_extras(schema: &mut Schema) {
 /// Generated, invisible columns carry what MySQL has no index for: a unique key of some of the rows, and words without
 /// case.
 fn mysql_extras(schema: &mut Schema, dialect: Dialect) {
-    for (table, name) in PARTIAL_UNIQUES {
+    for (table, name, columns) in PARTIAL_UNIQUES {
         change(schema, table, |table| {
-            let sql_type = sql_type(&ColumnType::Uuid, dialect);
+            let kind = if columns.is_empty() { ColumnType::Uuid } else { ColumnType::Boolean };
+            let sql_type = sql_type(&kind, dialect);
             table.columns.insert(format!("{name}_key"), Column { sql_type, nullable: true, words: None });
-            table.uniques.insert(vec![format!("{name}_key")]);
+            let mut key: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+            key.push(format!("{name}_key"));
+            key.sort();
+            table.uniques.insert(key);
         });
     }
     for table in SEARCHED {
