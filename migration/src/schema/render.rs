@@ -134,9 +134,11 @@ impl Table {
                 let kind = self.columns.iter().find(|known| known.name == *column).map(|known| known.kind.sql(dialect));
                 (kind.unwrap_or_default(), dialect.quote(column), vec![generated.as_str()])
             }
-            columns => {
-                (Kind::Boolean.sql(dialect), "1".to_owned(), columns.iter().copied().chain([generated.as_str()]).collect())
-            }
+            columns => (
+                Kind::Boolean.sql(dialect),
+                "1".to_owned(),
+                columns.iter().copied().chain([generated.as_str()]).collect(),
+            ),
         };
         [
             format!(
