@@ -1,10 +1,12 @@
 //! PostgreSQL's COPY, in its binary form: <https://www.postgresql.org/docs/current/sql-copy.html>.
 
+use std::collections::HashSet;
+
 use sea_orm::sqlx::postgres::PgArgumentBuffer;
 use sea_orm::sqlx::{self, AssertSqlSafe, Encode, Executor, PgConnection, Postgres};
-use sea_orm::{DbErr, Value};
+use sea_orm::{DbErr, QueryResult, Value};
 
-use super::rows::Rows;
+use super::rows::{Key, Rows, read_key};
 use crate::db::raw::{Connection, exec_error};
 use crate::db::{Kind, Tx, classify};
 
@@ -15,8 +17,8 @@ const PIECE: usize = 256 * 1024;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
-/// Rows that were inserted.
-pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
+/// Inserts the rows that are new, and says which are not.
+pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<Vec<usize>, DbErr> {
     // A savepoint, the two ends of the COPY, and the savepoint's end.
     (0..4).for_each(|_| tx.count());
     let mut connection = tx.connection().await;
@@ -27,43 +29,48 @@ pub(super) async fn insert(tx: &Tx, rows: &Rows) -> Result<u64, DbErr> {
     // Few batches hold a duplicate; one that does has cost a COPY, and takes the longer way.
     run(connection, "SAVEPOINT stanchion_bulk").await?;
     match copy(connection, &rows.table, rows).await {
-        Ok(inserted) => {
+        Ok(()) => {
             run(connection, "RELEASE SAVEPOINT stanchion_bulk").await?;
-            Ok(inserted)
+            Ok(Vec::new())
         }
         Err(error) if classify::classify_sqlx(&error).kind == Kind::UniqueViolation => {
             run(connection, "ROLLBACK TO SAVEPOINT stanchion_bulk; RELEASE SAVEPOINT stanchion_bulk").await?;
             // A COPY and three statements.
             (0..5).for_each(|_| tx.count());
-            insert_new(connection, rows).await.map_err(exec_error)
+            let taken = insert_new(connection, rows).await?;
+            Ok((0..rows.len()).filter(|row| taken.contains(&rows.key_of(*row))).collect())
         }
         Err(error) => Err(exec_error(error)),
     }
 }
 
-/// By way of a table of the transaction's own, from which only what is new goes on.
-async fn insert_new(connection: &mut PgConnection, rows: &Rows) -> Result<u64, sqlx::Error> {
-    let (table, columns) = (&rows.table, quoted(&rows.columns));
+/// By way of a table of the transaction's own, from which only what is new goes on; the keys of the rest.
+async fn insert_new(connection: &mut PgConnection, rows: &Rows) -> Result<HashSet<Key>, DbErr> {
+    let (table, columns, key) = (&rows.table, quoted(&rows.columns), quoted(&rows.key));
     let beside = format!("stanchion_bulk_{table}");
     // Unlike a unique key, ON COMMIT DROP leaves nothing to clean up after a failure.
     let create =
         format!("CREATE TEMPORARY TABLE \"{beside}\" ON COMMIT DROP AS SELECT {columns} FROM \"{table}\" WITH NO DATA");
-    connection.execute(AssertSqlSafe(create)).await?;
-    copy(connection, &beside, rows).await?;
+    connection.execute(AssertSqlSafe(create)).await.map_err(exec_error)?;
+    copy(connection, &beside, rows).await.map_err(exec_error)?;
     let insert = format!(
-        "INSERT INTO \"{table}\" ({columns}) SELECT {columns} FROM \"{beside}\" ON CONFLICT ({}) DO NOTHING",
-        quoted(&rows.key_columns())
+        "WITH inserted AS (INSERT INTO \"{table}\" ({columns}) SELECT {columns} FROM \"{beside}\" \
+         ON CONFLICT ({key}) DO NOTHING RETURNING {key}) \
+         SELECT {key} FROM \"{beside}\" EXCEPT SELECT {key} FROM inserted"
     );
-    let inserted = connection.execute(AssertSqlSafe(insert)).await?.rows_affected();
-    connection.execute(AssertSqlSafe(format!("DROP TABLE \"{beside}\""))).await?;
-    Ok(inserted)
+    let taken = sqlx::query(AssertSqlSafe(insert)).persistent(false).fetch_all(&mut *connection).await;
+    let like = rows.key_values(0);
+    let taken = taken.map_err(exec_error)?.into_iter().map(|row| read_key(&QueryResult::from(row), &like));
+    let taken = taken.collect::<Result<_, _>>()?;
+    connection.execute(AssertSqlSafe(format!("DROP TABLE \"{beside}\""))).await.map_err(exec_error)?;
+    Ok(taken)
 }
 
-async fn copy(connection: &mut PgConnection, table: &str, rows: &Rows) -> Result<u64, sqlx::Error> {
+async fn copy(connection: &mut PgConnection, table: &str, rows: &Rows) -> Result<(), sqlx::Error> {
     let statement = format!("COPY \"{table}\" ({}) FROM STDIN (FORMAT binary)", quoted(&rows.columns));
     let mut copy = connection.copy_in_raw(&statement).await?;
     match send(&mut copy, rows).await {
-        Ok(()) => copy.finish().await,
+        Ok(()) => copy.finish().await.map(drop),
         Err(error) => {
             // The server answers an abort with an error of its own; ours says more.
             let _aborted = copy.abort("a value could not be encoded").await;
