@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::ReconciliationStatus;
 use crate::types::{Json, Text, Timestamp};
 
-/// One comparison of our orders with a snapshot of the exchange.
+/// One comparison of our trades with a snapshot of the exchange.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "reconciliations")]
@@ -24,17 +24,17 @@ pub struct Model {
     pub started_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// Orders here.
+    /// Trades here.
     pub local_count: i64,
-    /// Orders on the exchange.
+    /// Trades on the exchange.
     pub exchange_count: i64,
-    /// Orders of the exchange that are not here.
+    /// Trades of the exchange that are not here.
     pub missing_local: i64,
-    /// Orders here that the exchange does not know.
+    /// Trades here that the exchange does not know.
     pub missing_exchange: i64,
-    /// Orders that both have, with differences.
+    /// Trades that both have, with differences.
     pub mismatched: i64,
-    /// Which orders, and how they differ.
+    /// Which trades, and how they differ: the first of each kind.
     pub details: Json,
     /// How it ended.
     pub status: ReconciliationStatus,

@@ -1,9 +1,10 @@
+use futures::stream::{self, Stream, TryStreamExt};
 use rust_decimal::Decimal;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::db::page::PageRequest;
+use crate::db::page::{MAX_LIMIT, PageRequest};
 use crate::db::{ById, Page, sum};
 use crate::entity::trading::Side;
 use crate::entity::trading::trade::{Column, Entity, Model};
@@ -92,7 +93,14 @@ impl TradeFilter {
         self
     }
 
-    fn select(&self) -> Select<Entity> {
+    /// Traded in this range.
+    #[must_use]
+    pub const fn traded(mut self, range: TimeRange) -> Self {
+        self.criteria.traded = range;
+        self
+    }
+
+    pub(super) fn select(&self) -> Select<Entity> {
         let Criteria { exchange, symbol, side, order_id, traded } = &self.criteria;
         // The id carries the time: its bounds let an index and the partitions narrow the range down.
         let (low, high) = id_bounds(*traded);
@@ -108,7 +116,7 @@ impl TradeFilter {
     }
 }
 
-/// What trades add up to.
+/// What the trades of a filter add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TradeTotals {
     /// How many they are.
@@ -135,6 +143,29 @@ pub async fn trade(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Error> 
 /// [`Error::Cursor`] for a cursor of another filter, and those of the database.
 pub async fn trades(db: &impl ConnectionTrait, filter: &TradeFilter) -> Result<Page<Model>, Error> {
     filter.page.read(db, filter.select(), [Column::Id], &filter.criteria).await
+}
+
+/// All trades of a filter from its cursor on, whatever its limit, in its order.
+///
+/// They are read by pages of [`MAX_LIMIT`], each when the one before is used up: memory is bounded by a page, and no
+/// connection is held between two of them, however slow the reader is. The price is that it is not one snapshot: trades that
+/// are saved meanwhile appear where they lie ahead. None is missed or repeated that was there from the beginning. One
+/// round trip a page.
+///
+/// # Errors
+/// An item is [`Error::Cursor`] for a cursor of another filter, or the database's error, and then the last one.
+pub fn stream<'c, C: ConnectionTrait>(
+    db: &'c C,
+    filter: &TradeFilter,
+) -> impl Stream<Item = Result<Model, Error>> + Send + use<'c, C> {
+    let first = filter.clone().limit(MAX_LIMIT);
+    stream::try_unfold(Some(first), async move |next| {
+        let Some(filter) = next else { return Ok(None) };
+        let page = trades(db, &filter).await?;
+        let following = page.next.map(|cursor| filter.after(Some(cursor)));
+        Ok::<_, Error>(Some((stream::iter(page.items.into_iter().map(Ok)), following)))
+    })
+    .try_flatten()
 }
 
 /// What the trades of a filter add up to, whatever its limit. Three round trips.
