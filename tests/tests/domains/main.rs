@@ -1,3 +1,4 @@
 //! What each domain promises, on every back end: one suite a domain.
 
+mod mall;
 mod trading;
