@@ -30,6 +30,10 @@ pub(crate) fn tables() -> Vec<Table> {
             .unique(&["inventory_id", "kind", "reference"])
             .references("inventory_id", "inventory", OnDelete::Restrict)
             .index(&["reference"]),
+        table("stock_reservations")
+            .columns([uuid("order_id"), enumeration("status", &["reserved", "released", "committed", "restocked"])])
+            .primary_key(&["order_id"])
+            .timestamps(),
     ]
 }
 

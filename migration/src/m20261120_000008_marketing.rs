@@ -56,6 +56,17 @@ pub(crate) fn tables() -> Vec<Table> {
             .check("used_by_an_order", "status <> 'used' OR order_id IS NOT NULL")
             .index(&["user_id", "status", "id"])
             .index(&["coupon_id", "user_id"]),
+        table("coupon_redemptions")
+            .columns([
+                uuid("order_id"),
+                uuid("user_coupon_id"),
+                decimal("discount", 19, 4),
+                enumeration("status", &["redeemed", "returned"]),
+            ])
+            .primary_key(&["order_id"])
+            .timestamps()
+            .references("user_coupon_id", "user_coupons", OnDelete::Restrict)
+            .check("discount_not_negative", "discount >= 0"),
     ]
 }
 

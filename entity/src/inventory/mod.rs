@@ -1,6 +1,7 @@
 //! Inventory: how much of a product is where, and every change of it.
 
 pub mod inventory_log;
+pub mod reservation;
 pub mod stock;
 pub mod warehouse;
 
@@ -21,5 +22,19 @@ words! {
         Commit = "commit",
         /// A count found more or fewer.
         Adjust = "adjust",
+    }
+}
+
+words! {
+    /// Where an order's hold on the stock is in its life.
+    pub enum ReservationStatus {
+        /// It holds what it reserved.
+        Reserved = "reserved",
+        /// It holds nothing, and never will again.
+        Released = "released",
+        /// What it held left with it.
+        Committed = "committed",
+        /// What left with it came back.
+        Restocked = "restocked",
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod campaign;
 pub mod coupon;
+pub mod coupon_redemption;
 pub mod user_coupon;
 
 use crate::words;
@@ -51,5 +52,15 @@ words! {
         Used = "used",
         /// It was not redeemed in time.
         Expired = "expired",
+    }
+}
+
+words! {
+    /// Whether an order has the coupon that it redeemed.
+    pub enum RedemptionStatus {
+        /// It has.
+        Redeemed = "redeemed",
+        /// It gave it back, or will never redeem it.
+        Returned = "returned",
     }
 }

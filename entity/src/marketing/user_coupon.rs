@@ -32,6 +32,9 @@ pub struct Model {
     /// The coupon.
     #[sea_orm(belongs_to, from = "coupon_id", to = "id", on_delete = "Restrict")]
     pub coupon: BelongsTo<super::coupon::Entity>,
+    /// The orders that redeemed it or gave it back.
+    #[sea_orm(has_many)]
+    pub redemptions: HasMany<super::coupon_redemption::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

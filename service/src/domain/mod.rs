@@ -13,11 +13,13 @@ pub mod journal;
 pub mod mall;
 pub mod market;
 pub mod marketing;
+mod once;
 pub mod ordering;
 pub(crate) mod partitions;
 mod state;
 pub mod trading;
 
+pub(crate) use once::insert_once;
 pub(crate) use state::{State, Transition};
 
 /// Gives a filter with a field `page` the setters of a page: every list has the same.

@@ -1,4 +1,5 @@
 //! What each domain promises, on every back end: one suite a domain.
 
+mod inventory;
 mod mall;
 mod trading;
