@@ -2,4 +2,5 @@
 
 mod inventory;
 mod mall;
+mod marketing;
 mod trading;

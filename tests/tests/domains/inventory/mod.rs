@@ -4,11 +4,19 @@ mod movements;
 mod orders;
 mod rush;
 
+use std::time::Duration;
+
 use stanchion::domain::inventory::{Availability, Line, LogFilter, NewWarehouse, Receipt};
 use stanchion::entity::inventory::{MovementKind, inventory_log, warehouse};
 use stanchion::types::{Text, new_id};
 use stanchion_tests::Stage;
+use stanchion_tests::testbed::TestDatabase;
 use uuid::Uuid;
+
+/// A stage for a rush: on a machine that is busy, the last of many waits long for a connection.
+async fn crowded(database: TestDatabase) -> Stage {
+    Stage::with(database, |config| config.database.acquire_timeout = Duration::from_secs(60)).await.unwrap()
+}
 
 /// Opens a warehouse.
 async fn warehouse(stage: &Stage, code: &str) -> Uuid {

@@ -11,7 +11,7 @@ use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 use uuid::Uuid;
 
-use super::{assert_sound, entries, figures, line, stock, stocked, text, warehouse};
+use super::{assert_sound, crowded, entries, figures, line, stock, stocked, text, warehouse};
 
 on_every_backend! {
     of_200_buyers_of_100_units_exactly_100_get_one,
@@ -35,7 +35,7 @@ async fn at_once<T: Send + 'static>(work: impl Iterator<Item = impl Future<Outpu
 }
 
 async fn of_200_buyers_of_100_units_exactly_100_get_one(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let product = stocked(&stage, 100).await;
     let apps = [stage.app.clone(), another(&stage).await];
     let buyers = (0..200).map(|number| {
@@ -67,7 +67,7 @@ async fn of_200_buyers_of_100_units_exactly_100_get_one(database: TestDatabase) 
 }
 
 async fn one_order_that_is_sent_often_at_once_reserves_once(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let (product, order) = (stocked(&stage, 100).await, new_id());
     let requests = (0..24).map(|_| {
         let app = stage.app.clone();
@@ -93,7 +93,7 @@ async fn one_order_that_is_sent_often_at_once_reserves_once(database: TestDataba
 }
 
 async fn crossing_baskets_do_not_deadlock(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let mut products = Vec::new();
     for _ in 0..4 {
         products.push(stocked(&stage, 1_000).await);
@@ -125,7 +125,7 @@ async fn crossing_baskets_do_not_deadlock(database: TestDatabase) {
 }
 
 async fn a_released_order_never_holds_anything(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let apps = [stage.app.clone(), another(&stage).await];
     let (one, other) = (stocked(&stage, 100_000).await, stocked(&stage, 100_000).await);
     for _ in 0..8 {
@@ -155,7 +155,7 @@ async fn a_released_order_never_holds_anything(database: TestDatabase) {
 }
 
 async fn a_commit_and_a_release_at_once_do_one_of_them(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let product = stocked(&stage, 1_000).await;
     let mut left = 0;
     for _ in 0..12 {
@@ -173,7 +173,7 @@ async fn a_commit_and_a_release_at_once_do_one_of_them(database: TestDatabase) {
 }
 
 async fn the_first_stock_of_a_product_is_made_once(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let apps = [stage.app.clone(), another(&stage).await];
     let (product_id, warehouse_id) = (new_id(), warehouse(&stage, "north").await);
     let receipts = (0..32).map(|number| {
@@ -193,7 +193,7 @@ async fn the_first_stock_of_a_product_is_made_once(database: TestDatabase) {
 }
 
 async fn crossing_transfers_lose_nothing(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = crowded(database).await;
     let product_id = new_id();
     let (north, south) = (warehouse(&stage, "north").await, warehouse(&stage, "south").await);
     stock(&stage, product_id, north, 50).await;
