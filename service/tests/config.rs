@@ -64,6 +64,7 @@ databases:
 cache: { redis: redis://127.0.0.1:6379, namespace: shop, l1_capacity: 1000 }
 distributed_lock: { enabled: true, type: redis, redis: { addr: "127.0.0.1:6379", password: "", db: 2 } }
 trading: { symbols: [ETHUSDT, BTCUSDT] }
+encryption: { active: "2026", keys: { 2026: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= } }
 telemetry: { slow_query: 300ms, log: "info,sqlx=warn", metrics_addr: 127.0.0.1:9464 }
 http: { addr: "0.0.0.0:80" }
 "#,
@@ -87,6 +88,8 @@ http: { addr: "0.0.0.0:80" }
     let lock = config.distributed_lock.redis.as_ref().unwrap();
     assert_eq!((lock.to_string().as_str(), lock.password()), ("redis://127.0.0.1:6379/2", None));
     assert_eq!(config.trading.symbols, ["ETHUSDT", "BTCUSDT"]);
+    assert_eq!(config.encryption.active.as_deref(), Some("2026"));
+    assert_eq!(config.encryption.keys["2026"].expose(), &[1; 32]);
     assert_eq!(config.telemetry.slow_query, Duration::from_millis(300));
     assert_eq!(config.telemetry.log, "info,sqlx=warn");
     assert_eq!(config.telemetry.metrics_addr.unwrap().port(), 9464);
@@ -264,4 +267,22 @@ fn what_is_shown_can_be_read_again() {
     let shown = serde_json::to_string(&config).unwrap();
     let again = Config::builder().yaml("stanchion.yaml", shown.as_str()).load().unwrap();
     assert_eq!(again, config);
+}
+
+#[test]
+fn keys_of_encryption_come_from_variables_too() {
+    let config = load_with(
+        "encryption: {active: '2025', keys: {'2025': AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=}}",
+        [
+            ("STANCHION__ENCRYPTION__ACTIVE", "2026-b"),
+            ("STANCHION__ENCRYPTION__KEYS__2026-B", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.encryption.active.as_deref(), Some("2026-b"));
+    let keys: Vec<_> = config.encryption.keys.iter().map(|(id, key)| (id.as_str(), key.expose()[0])).collect();
+    assert_eq!(keys, [("2025", 1), ("2026-b", 2)]);
+    let shown = serde_json::to_value(&config).unwrap();
+    assert_eq!(shown["encryption"], serde_json::json!({"active": "2026-b", "keys": {"2025": "***", "2026-b": "***"}}));
+    assert!(format!("{config:?}").contains(r#"keys: {"2025": ***, "2026-b": ***}"#), "{config:?}");
 }

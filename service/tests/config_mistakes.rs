@@ -170,6 +170,46 @@ fn instances_are_numbered_from_zero_and_named_shortly() {
 }
 
 #[test]
+fn a_key_of_encryption_is_32_bytes_in_base64() {
+    for (key, says) in [
+        ("QUJD", "must be 32 bytes, not 3"),
+        ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", "must be 32 bytes, not 33"),
+        ("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", "must be base64"),
+        ("'not base64!'", "must be base64"),
+    ] {
+        let message = refused(load(&format!("encryption: {{active: '2026', keys: {{'2026': {key}}}}}")));
+        assert_says(&message, &["encryption.keys.2026", "stanchion.yaml:1:", says, "openssl rand -base64 32"]);
+        assert!(!message.contains(key) && !message.contains("problems"), "{message}");
+    }
+    let message = refused(load("encryption: {active: '2026', keys: {'2026': }}"));
+    assert_says(&message, &["encryption.keys.2026", "no value"]);
+}
+
+#[test]
+fn the_active_key_of_encryption_is_one_of_the_keys() {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let message = refused(load(&format!("encryption: {{active: '2027', keys: {{'2026': {key}}}}}")));
+    assert_says(&message, &["encryption.active and encryption.keys.2027", "stanchion.yaml:1:", "missing"]);
+    let message = refused(load(&format!("encryption: {{keys: {{'2026': {key}}}}}")));
+    assert_says(&message, &["encryption.active and encryption.keys", "is missing"]);
+    assert_says(&refused(from_env([("STANCHION__ENCRYPTION__ACTIVE", "2026")])), &["encryption.keys.2026"]);
+    for id in ["A", "a.b", "'a b'", "x".repeat(33).as_str()] {
+        let message = refused(load(&format!("encryption: {{active: a, keys: {{a: {key}, {id}: {key}}}}}")));
+        assert_says(&message, &["encryption.keys.", "32 lower-case letters"]);
+    }
+    // A key in the place of its id is not repeated.
+    let message = refused(load(&format!("encryption: {{active: {key}, keys: {{{key}: a}}}}")));
+    assert_says(&message, &["encryption.active", "encryption.keys.(not a name)"]);
+    assert!(!message.contains("AQEB"), "{message}");
+    assert_says(&refused(load("encryption: {actve: a}")), &["encryption.actve", "did you mean active?"]);
+    for nothing in
+        ["encryption: {active: , keys: {}}", "encryption: {active: ''}", "encryption: {keys: }", "encryption:"]
+    {
+        assert_eq!(load(nothing).unwrap().encryption, Config::default().encryption);
+    }
+}
+
+#[test]
 fn other_values_are_checked_too() {
     for (yaml, key) in [
         ("cache: {namespace: 'a b'}", "cache.namespace"),

@@ -10,6 +10,7 @@
 
 mod database;
 mod domain;
+mod encryption;
 mod environment;
 mod error;
 mod secret;
@@ -27,6 +28,7 @@ use serde::Serialize;
 
 pub use database::Database;
 pub use domain::{Domain, UnknownDomain};
+pub use encryption::{Encryption, EncryptionKey};
 pub use error::{ConfigError, Problem};
 pub use secret::Secret;
 pub use settings::{Cache, DistributedLock, Http, Instance, LockKind, Telemetry, Trading};
@@ -69,6 +71,8 @@ pub struct Config {
     pub distributed_lock: DistributedLock,
     /// What is traded.
     pub trading: Trading,
+    /// The keys that secrets in tables are encrypted with.
+    pub encryption: Encryption,
     /// Logs and metrics.
     pub telemetry: Telemetry,
     /// The service `dev` and `serve` start.
@@ -94,6 +98,7 @@ impl Config {
             cache: Cache::default(),
             distributed_lock: DistributedLock::default(),
             trading: Trading::default(),
+            encryption: Encryption::default(),
             telemetry: Telemetry::default(),
             http: Http::default(),
             sources: Vec::new(),

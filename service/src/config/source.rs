@@ -15,7 +15,9 @@ use super::environment::{self, Environment};
 use super::error::{ConfigError, Problem, key_name};
 use super::section::{Section, suggestion};
 use super::tree::{self, Node, Origin, Value};
-use super::{Cache, Config, Database, DistributedLock, Domain, Http, Instance, Telemetry, Trading, validate, yaml};
+use super::{
+    Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading, validate, yaml,
+};
 
 /// The file that is read if no other is named and it exists.
 pub const DEFAULT_FILE: &str = "stanchion.yaml";
@@ -24,7 +26,7 @@ pub const DEFAULT_FILE: &str = "stanchion.yaml";
 const LONGEST_FILE: u64 = 1 << 20;
 
 const KEYS: &[&str] =
-    &["instance", "database", "databases", "cache", "distributed_lock", "trading", "telemetry", "http"];
+    &["instance", "database", "databases", "cache", "distributed_lock", "trading", "encryption", "telemetry", "http"];
 
 /// Something a configuration was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -190,6 +192,7 @@ fn read_tree(root: &Node, environment: &Environment, problems: &RefCell<Vec<Prob
             environment.redis.as_ref(),
         ),
         trading: Trading::read(&root.section("trading", &["symbols"])),
+        encryption: Encryption::read(&root.section("encryption", Encryption::KEYS)),
         telemetry: Telemetry::read(&root.section("telemetry", &["slow_query", "log", "metrics_addr"])),
         http: Http::read(&root.section("http", &["addr"])),
         sources: Vec::new(),

@@ -39,6 +39,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
                 .hint("give its host:port, or set distributed_lock.enabled to false"),
         );
     }
+    problems.extend(config.encryption.problem());
     problems
 }
 
