@@ -9,7 +9,7 @@ use crate::config::{Config, Domain};
 use crate::db::{Db, Options, Tx, TxBody};
 use crate::domain::alerting::Alerting;
 use crate::domain::catalog::Catalog;
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Identity, Keyring};
 use crate::domain::inventory::Inventory;
 use crate::domain::journal::Journal;
 use crate::domain::mall::Mall;
@@ -49,6 +49,7 @@ struct Inner {
     domains: Vec<(Domain, usize)>,
     clock: Arc<dyn Clock>,
     partitions: Partitions,
+    keyring: Keyring,
 }
 
 impl App {
@@ -81,6 +82,8 @@ impl App {
     }
 
     async fn connect(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let keys = config.encryption.keys.iter().map(|(id, key)| (id.as_str(), key.expose()));
+        let keyring = Keyring::new(config.encryption.active.as_deref(), keys).map_err(Error::other)?;
         let connections = config.distinct_databases().map(|(name, _, database)| async move {
             // Creating a SQLite file is the migrations' work; what has none yet has nothing to read.
             Db::connect(name, database, Options { create: database.url.is_in_memory() }).await
@@ -91,7 +94,8 @@ impl App {
             .enumerate()
             .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
             .collect();
-        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions: Partitions::default() }) })
+        let partitions = Partitions::default();
+        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions, keyring }) })
     }
 
     /// Applies all migrations to every configured database, over connections of its own: the statement timeout of a
@@ -144,7 +148,7 @@ impl App {
 
     /// Users.
     pub fn identity(&self) -> Identity<'_> {
-        Identity::new(self.db(Domain::Identity), self.clock())
+        Identity::new(self.db(Domain::Identity), self.clock(), &self.inner.keyring)
     }
 
     /// Trades and exchange orders.
