@@ -32,8 +32,8 @@ impl State for ReservationStatus {
     }
 }
 
-/// Puts aside what an order wants: all of its lines, or nothing. Five statements, however many lines; two or three where
-/// there is nothing to do.
+/// Puts aside what an order wants: all of its lines, or nothing. Four statements, however many lines; three where it
+/// is there already.
 ///
 /// A line is taken from the active warehouse that has most of it available; from several, those with most first, only if
 /// none has enough. Lines of the same product are one. The same order again changes nothing.
@@ -63,7 +63,7 @@ pub async fn reserve(tx: &Tx, order_id: Uuid, lines: &[Line], now: Timestamp) ->
     ledger::apply(tx, MovementKind::Reserve, &reference(order_id)?, &changes, now).await
 }
 
-/// Gives back what an order reserved, once, however often it is called. Six statements; three where nothing was reserved.
+/// Gives back what an order reserved, once, however often it is called. Five statements; three where nothing was reserved.
 ///
 /// An order that reserved nothing (yet) never can afterwards: a [`reserve`] that comes late, of a process that was paused
 /// while somebody else undid its order, is refused.
@@ -87,7 +87,7 @@ pub async fn release(tx: &Tx, order_id: Uuid, now: Timestamp) -> Result<(), Erro
     }
 }
 
-/// What an order reserved leaves with it, once, however often it is called. Six statements.
+/// What an order reserved leaves with it, once, however often it is called. Five statements.
 ///
 /// # Errors
 /// [`Error::NotFound`] when it reserved nothing; [`Error::Conflict`] when it was released.
@@ -98,7 +98,7 @@ pub async fn commit(tx: &Tx, order_id: Uuid, now: Timestamp) -> Result<(), Error
     Ok(())
 }
 
-/// What left with an order comes back to where it was taken from, once, however often it is called. Six statements.
+/// What left with an order comes back to where it was taken from, once, however often it is called. Five statements.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the order reserved nothing; [`Error::Conflict`] when what it reserved has not left.
