@@ -3,5 +3,6 @@
 mod identity;
 mod inventory;
 mod mall;
+mod market;
 mod marketing;
 mod trading;

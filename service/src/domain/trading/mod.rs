@@ -4,6 +4,7 @@
 //! same row. Prices and quantities are exact from end to end.
 
 mod insert;
+mod points;
 mod query;
 mod save;
 mod scan;
@@ -13,6 +14,7 @@ mod tally;
 use futures::Stream;
 use uuid::Uuid;
 
+pub use points::{TradePoint, trade_points};
 pub use query::{TradeFilter, TradeTotals, stream, totals, trade, trades};
 pub use save::{NewTrade, SavedTrade, TRADES, TradeBatch, save_trade, save_trades};
 pub use statistics::{StatisticsFilter, rebuild_day, statistics};
@@ -22,6 +24,7 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::db::{Db, Page};
 use crate::entity::trading::trade::Model as Trade;
+use crate::types::TimeRange;
 
 /// The trading service, on the database that the domain lives in.
 #[derive(Clone, Copy, Debug)]
@@ -66,5 +69,21 @@ impl<'a> Trading<'a> {
     /// Those of the database.
     pub async fn totals(&self, filter: &TradeFilter) -> Result<TradeTotals, Error> {
         totals(self.db.reader(), filter).await
+    }
+
+    /// What a chart needs of the trades of a symbol: see [`trade_points`]. From the primary, so that trades that were just
+    /// saved are there. One round trip.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn trade_points(
+        &self,
+        exchange: &str,
+        symbol: &str,
+        traded: TimeRange,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<TradePoint>, Error> {
+        trade_points(self.db.writer(), exchange, symbol, traded, after, limit).await
     }
 }
