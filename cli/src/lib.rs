@@ -2,4 +2,5 @@
 //!
 //! The command line itself, its arguments and what it prints, is the program's.
 
+pub mod candles;
 pub mod import;

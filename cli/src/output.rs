@@ -172,6 +172,11 @@ where
     table.trim_fmt()
 }
 
+/// Columns of the terminal; 80 when it is not one.
+pub(crate) fn width() -> usize {
+    Table::new().width().map_or(80, usize::from)
+}
+
 /// Says something while a command runs.
 pub(crate) fn notice(text: &str) {
     to_stderr(&format!("{text}\n"));

@@ -3,6 +3,7 @@
 //! They read the configuration through [`Global`], report through [`Output`], and leave everything else to the library.
 //! A new one is a module, a variant of [`Command`] and a line in [`Command::run`].
 
+mod candles;
 mod completions;
 mod config;
 mod dev;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Config(config::Args),
     Import(import::Args),
+    Candles(candles::Args),
     Migrate(migrate::Args),
     Completions(completions::Args),
 }
@@ -33,6 +35,7 @@ impl Command {
             Self::Serve(args) => serve::run(args, global, output).await,
             Self::Config(args) => config::run(args, global, output),
             Self::Import(args) => import::run(args, global, output).await,
+            Self::Candles(args) => candles::run(args, global, output).await,
             Self::Migrate(args) => migrate::run(args, global, output).await,
             Self::Completions(args) => completions::run(&args, output),
         }

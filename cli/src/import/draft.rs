@@ -28,7 +28,7 @@ impl Fault {
     }
 
     /// A field that is wrong.
-    pub(super) fn at(field: &'static str, key: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn at(field: &'static str, key: &str, reason: impl Into<String>) -> Self {
         Self { field: Some(field), key: Some(key.to_owned()), reason: reason.into() }
     }
 
@@ -151,12 +151,12 @@ fn same(field: &'static str, key: &str, found: Text<32>, assumed: Option<&Text<3
     }
 }
 
-fn exchange_name(key: &str, name: &str) -> Result<Text<32>, Fault> {
+pub(crate) fn exchange_name(key: &str, name: &str) -> Result<Text<32>, Fault> {
     text("exchange", key, &name.to_lowercase())
 }
 
 /// A symbol as it is stored: in upper case, without the separators of `XRP/ETH`, `XRP-ETH` and `XRP_ETH`.
-fn symbol_name(key: &str, name: &str) -> Result<Text<32>, Fault> {
+pub(crate) fn symbol_name(key: &str, name: &str) -> Result<Text<32>, Fault> {
     text("symbol", key, &name.to_uppercase().replace(['/', '-', '_'], ""))
 }
 

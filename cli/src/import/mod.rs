@@ -17,6 +17,7 @@ mod source;
 mod tally;
 
 pub use draft::{Assumed, Fault};
+pub(crate) use draft::{exchange_name, symbol_name};
 pub use error::{BadRecord, ImportError, Position, ReadError};
 pub use formats::Format;
 pub use records::{Entry, Records};

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use kand::KandError;
+use kand::ohlcv::{ema, rsi, sma, vwap};
 use rust_decimal::prelude::ToPrimitive;
-use ta_lib::{Core, OutRange, RetCode};
 
 use crate::Error;
 use crate::entity::market::candle::Model as Candle;
@@ -13,9 +14,9 @@ use crate::types::Price;
 /// The longest period.
 const LONGEST: u32 = 10_000;
 
-/// An indicator of a series of candles, by TA-Lib's definitions.
+/// An indicator of a series of candles.
 ///
-/// Written `sma:20`, `ema:20`, `rsi:14`, `macd` or `macd:12,26,9`, `vwap`.
+/// Written `sma:20`, `ema:20`, `rsi:14`, `macd` or `macd:12,26,9` (in a list `macd:12:26:9`), `vwap`.
 ///
 /// ```
 /// use stanchion::domain::market::Indicator;
@@ -38,7 +39,7 @@ pub enum Indicator {
         /// Candles, 2 or more.
         period: u32,
     },
-    /// Relative strength index of the closes, smoothed as Wilder did: 0 to 100.
+    /// Relative strength index of the closes, smoothed as Wilder did: 0 to 100, and 100 where nothing fell.
     Rsi {
         /// Candles, 2 or more.
         period: u32,
@@ -70,7 +71,7 @@ impl Indicator {
     }
 
     /// Its values, one row a candle, in the candles' order, which has to be that of time; in a row the values of
-    /// [`Indicator::lines`]. `None` for the first candles, until there are as many as it needs, and for all lines at once.
+    /// [`Indicator::lines`]. `None` for the first candles, until there are as many as it needs, for all lines at once.
     ///
     /// Candles that are absent because nothing was traded are not made up: a period counts candles, not minutes.
     ///
@@ -82,35 +83,54 @@ impl Indicator {
             return Ok(Vec::new());
         }
         let closes: Vec<f64> = candles.iter().map(|candle| float(candle.close)).collect();
-        let (core, last) = (Core::new(), candles.len() - 1);
-        let mut lines = vec![vec![0.0; candles.len()]; self.lines().len()];
-        let computed = match (self, lines.as_mut_slice()) {
-            (Self::Sma { period }, [line]) => core.sma(0, last, &closes, whole(period), line),
-            (Self::Ema { period }, [line]) => core.ema(0, last, &closes, whole(period), line),
-            (Self::Rsi { period }, [line]) => core.rsi(0, last, &closes, whole(period), line),
-            (Self::Macd { fast, slow, signal }, [macd, average, histogram]) => {
-                let [fast, slow, signal] = [fast, slow, signal].map(whole);
-                core.macd(0, last, &closes, fast, slow, signal, macd, average, histogram)
+        let lines = match self.lines_of(&closes, candles) {
+            Ok(lines) => lines,
+            // Fewer candles than it needs.
+            Err(KandError::InsufficientData) => return Ok(vec![None; candles.len()]),
+            Err(error) => return Err(Error::Invalid(format!("{self}: {error}"))),
+        };
+        // All lines begin with the same candle.
+        let row = |at: usize| {
+            let values: Vec<f64> = lines.iter().map(|line| line[at]).collect();
+            values.iter().all(|value| value.is_finite()).then_some(values)
+        };
+        Ok((0..candles.len()).map(row).collect())
+    }
+
+    /// Its lines, each with a value a candle: not a number while there are too few.
+    fn lines_of(self, closes: &[f64], candles: &[Candle]) -> Result<Vec<Vec<f64>>, KandError> {
+        let blank = || vec![f64::NAN; closes.len()];
+        let mut line = blank();
+        match self {
+            Self::Sma { period } => sma::sma(closes, period as usize, &mut line)?,
+            Self::Ema { period } => line = average(closes, period)?,
+            Self::Rsi { period } => rsi::rsi(closes, period as usize, &mut line, &mut blank(), &mut blank())?,
+            Self::Macd { fast, slow, signal } => {
+                let (fast, slow, before) = (average(closes, fast)?, average(closes, slow)?, slow as usize - 1);
+                let mut macd: Vec<f64> = fast.iter().zip(&slow).map(|(fast, slow)| fast - slow).collect();
+                line[before..].copy_from_slice(&average(&macd[before..], signal)?);
+                let histogram: Vec<f64> = macd.iter().zip(&line).map(|(macd, signal)| macd - signal).collect();
+                macd[..before].fill(f64::NAN);
+                return Ok(vec![macd, line, histogram]);
             }
-            (Self::Vwap, [line]) => {
+            Self::Vwap => {
                 // The mean price of each candle is known: no need to guess it from its high, low and close.
                 let means: Vec<f64> = candles.iter().map(mean).collect();
                 let volumes: Vec<f64> =
                     candles.iter().map(|candle| candle.volume.get().to_f64().unwrap_or(0.0)).collect();
-                core.vwap(0, last, &means, &means, &means, &volumes, line)
+                let mut volume = blank();
+                vwap::vwap(&means, &means, &means, &volumes, &mut line, &mut blank(), &mut volume)?;
+                // Nothing is the mean of nothing.
+                line.iter_mut().zip(volume).filter(|(_, volume)| *volume == 0.0).for_each(|(mean, _)| *mean = f64::NAN);
             }
-            _ => Err(RetCode::InternalError),
-        };
-        let OutRange { beg_idx, count } = computed.map_err(|code| Error::Invalid(format!("{self}: {code}")))?;
-        let row = |at: usize| lines.iter().map(|line| line[at]).collect();
-        let values = (0..candles.len()).map(|at| at.checked_sub(beg_idx).filter(|at| *at < count).map(row));
-        Ok(values.collect())
+        }
+        Ok(vec![line])
     }
 
     fn check(self) -> Result<(), Error> {
         let periods: &[u32] = match self {
             Self::Sma { period } | Self::Ema { period } | Self::Rsi { period } => &[period],
-            Self::Macd { fast, slow, signal } if fast < slow && signal > 0 => &[fast, slow],
+            Self::Macd { fast, slow, signal } if fast < slow => &[fast, slow, signal],
             Self::Macd { .. } => &[0],
             Self::Vwap => &[],
         };
@@ -118,16 +138,18 @@ impl Indicator {
             return Ok(());
         }
         let rule = match self {
-            Self::Macd { .. } => "takes a fast period shorter than its slow one, and a signal",
+            Self::Macd { .. } => "takes a fast period shorter than its slow one, and one of its signal",
             _ => "takes a period of candles",
         };
         Err(Error::Invalid(format!("{self} cannot be computed: it {rule}, each from 2 to {LONGEST}")))
     }
 }
 
-fn whole(period: u32) -> i32 {
-    // Periods have been checked to be small.
-    i32::try_from(period).unwrap_or(i32::MAX)
+/// The exponential average, whose first value is the mean of the first values.
+fn average(values: &[f64], period: u32) -> Result<Vec<f64>, KandError> {
+    let mut line = vec![f64::NAN; values.len()];
+    ema::ema(values, period as usize, None, &mut line)?;
+    Ok(line)
 }
 
 fn float(price: Price) -> f64 {
@@ -163,7 +185,8 @@ impl FromStr for Indicator {
             ))
         };
         let (name, rest) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
-        let numbers: Result<Vec<u32>, _> = rest.iter().flat_map(|rest| rest.split(',')).map(str::parse).collect();
+        let numbers: Result<Vec<u32>, _> =
+            rest.iter().flat_map(|rest| rest.split([',', ':'])).map(str::parse).collect();
         let indicator = match (name, numbers.map_err(|_| unknown())?.as_slice()) {
             ("sma", [period]) => Self::Sma { period: *period },
             ("ema", [period]) => Self::Ema { period: *period },

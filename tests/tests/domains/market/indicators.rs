@@ -85,7 +85,7 @@ fn relative_strength_is_that_of_a_published_example() {
 fn divergence_is_by_its_definition() {
     let closes: Vec<f64> = (0..60).map(|at| 100.0 + f64::from(at * 37 % 17) + f64::from(at) / 4.0).collect();
     let candles = of_closes(&closes);
-    // Averages whose first value is a mean, the fast one beginning where the slow one does, as TA-Lib has it.
+    // Averages whose first value is the mean of the first values.
     let average = |values: &[f64], period: usize| -> Vec<f64> {
         let mut last = values[..period].iter().sum::<f64>() / period as f64;
         let weight = 2.0 / (period as f64 + 1.0);
@@ -96,8 +96,8 @@ fn divergence_is_by_its_definition() {
         std::iter::once(values[..period].iter().sum::<f64>() / period as f64).chain(rest).collect()
     };
     let slow = average(&closes, 26);
-    let fast = average(&closes[26 - 12..], 12);
-    let macd: Vec<f64> = fast.iter().zip(&slow).map(|(fast, slow)| fast - slow).collect();
+    let fast = average(&closes, 12);
+    let macd: Vec<f64> = fast[14..].iter().zip(&slow).map(|(fast, slow)| fast - slow).collect();
     let signal = average(&macd, 9);
     let expected = |values: &[f64]| -> Vec<Option<f64>> {
         let shown = values[values.len() - signal.len()..].iter().copied().map(Some);
@@ -112,8 +112,19 @@ fn divergence_is_by_its_definition() {
 
 #[test]
 fn the_volume_weighted_price_is_what_was_paid_by_what_was_got() {
-    let candles = [candle(0, "2", "10", "25"), candle(1, "3", "0", "0"), candle(2, "4", "30", "115")];
-    assert_close(&line("vwap", &candles, 0), &[Some(2.5), Some(2.5), Some(3.5)]);
+    let candles =
+        [candle(0, "9", "0", "0"), candle(1, "2", "10", "25"), candle(2, "3", "0", "0"), candle(3, "4", "30", "115")];
+    assert_close(&line("vwap", &candles, 0), &[None, Some(2.5), Some(2.5), Some(3.5)]);
+}
+
+#[test]
+fn the_first_value_is_there_as_soon_as_there_is_enough() {
+    for (indicator, needed) in [("sma:5", 5), ("ema:5", 5), ("rsi:4", 5), ("macd:3,5,4", 8)] {
+        let closes: Vec<f64> = (1..=needed).map(f64::from).collect();
+        let found = line(indicator, &of_closes(&closes), 0);
+        assert_eq!(found.iter().position(Option::is_some), Some(found.len() - 1), "{indicator}");
+        assert!(line(indicator, &of_closes(&closes[1..]), 0).iter().all(Option::is_none), "{indicator}");
+    }
 }
 
 #[test]
