@@ -60,7 +60,7 @@ pub fn draw(rows: &[Row], width: usize) -> String {
     let gap = bars.len().saturating_sub(from.len() + to.len()).max(2);
     drawing.push_str(&format!("{:margin$}  {from}{:gap$}{to}\n", "", ""));
     if together > 1 {
-        drawing.push_str(&format!("{:margin$}  {together} candles a column\n", "", ""));
+        drawing.push_str(&format!("{:margin$}  {together} candles a column\n", ""));
     }
     drawing
 }

@@ -51,7 +51,7 @@ enum Way<'a> {
     /// The points are added up here.
     Pages {
         pages: Pages<'a>,
-        fold: Fold,
+        fold: Box<Fold>,
     },
     Done,
 }

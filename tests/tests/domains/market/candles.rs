@@ -161,7 +161,7 @@ async fn pages_and_ranges_hold_the_same_candles(database: TestDatabase) {
     let filter = CandleFilter::of(series(), Period::M1).from(from).to(to).limit(1_000);
     let hour = market.candles(&filter).await.unwrap().items;
     assert_eq!((hour.len(), hour[0].open_time, hour[59].open_time), (60, at("2019-10-11T01:59:00Z"), from));
-    assert_eq!(market.candles_between(&series(), Period::M1, to, from).await.unwrap(), []);
+    assert!(market.candles_between(&series(), Period::M1, to, from).await.unwrap().is_empty());
 
     let cursor = market.candles(&filter.clone().limit(5)).await.unwrap().next;
     assert!(cursor.is_some());

@@ -177,7 +177,7 @@ async fn saving_and_reading_take_the_round_trips_that_are_documented(database: T
     let market = stage.app.market();
     let ticks = || (0..100).map(|number| tick(number, number, "1", "1"));
     let (saved, trips) = stage.counted(market.save_ticks(ticks())).await;
-    let postgres = stage.app.databases()[0].backend() == stanchion::sea_orm::DbBackend::Postgres;
+    let postgres = stage.app.databases()[0].backend() == sea_orm::DbBackend::Postgres;
     assert_eq!((saved.unwrap().inserted, trips), (100, if postgres { 6 } else { 3 }));
     let (page, trips) = stage.counted(market.ticks(&TickFilter::of(series()))).await;
     assert_eq!((page.unwrap().items.len(), trips), (100, 1));
