@@ -38,7 +38,7 @@ fn file() -> String {
         let id = number * 611 % TRADES;
         let (price, quantity, time) = figures(id);
         let comma = if number == 0 { "" } else { "," };
-        let (id, maker) = (9_500 + id, id % 2 == 0);
+        let (id, maker) = (9_500 + id, id.is_multiple_of(2));
         write!(
             file,
             r#"{comma}{{"a":{id},"p":"{price}","q":"{quantity}","f":1,"l":1,"T":{time},"m":{maker},"M":true}}"#
@@ -59,7 +59,7 @@ fn plain(begin: u64, length: u64) -> Option<[String; 7]> {
         prices.clone().next()?,
         prices.clone().max()?,
         prices.clone().min()?,
-        prices.clone().last()?,
+        prices.clone().next_back()?,
         trades.iter().map(|trade| trade.1).sum(),
         trades.iter().map(|trade| trade.0 * trade.1).sum(),
         Decimal::from(trades.len()),
