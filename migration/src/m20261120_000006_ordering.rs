@@ -62,9 +62,11 @@ pub(crate) fn tables() -> Vec<Table> {
                 enumeration("status", PAYMENT_STATUS),
                 text("transaction_id", 100).null(),
                 json("gateway_response").null(),
+                timestamp("refund_due_at").null(),
             ])
             .timestamps()
             .references("order_id", "orders", OnDelete::Cascade)
+            .index(&["refund_due_at", "id"])
             .check("amount_not_negative", "amount >= 0"),
         table("order_status_history")
             .id()

@@ -15,7 +15,7 @@ use crate::domain::journal::Journal;
 use crate::domain::mall::Mall;
 use crate::domain::market::Market;
 use crate::domain::marketing::Marketing;
-use crate::domain::ordering::Ordering;
+use crate::domain::ordering::{Databases, Ordering};
 use crate::domain::partitions::Partitions;
 use crate::domain::trading::Trading;
 use crate::migration::{Migrator, MigratorTrait, partitions};
@@ -193,7 +193,13 @@ impl App {
 
     /// Orders.
     pub fn ordering(&self) -> Ordering<'_> {
-        Ordering::new(self.db(Domain::Ordering), self.clock())
+        let databases = Databases {
+            ordering: self.db(Domain::Ordering),
+            catalog: self.db(Domain::Catalog),
+            inventory: self.db(Domain::Inventory),
+            marketing: self.db(Domain::Marketing),
+        };
+        Ordering::new(databases, self.clock(), &self.inner.partitions)
     }
 
     /// Closes all connections, once those that are in use have come back.

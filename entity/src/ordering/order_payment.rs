@@ -29,6 +29,8 @@ pub struct Model {
     pub transaction_id: Option<Text<100>>,
     /// What the gateway answered.
     pub gateway_response: Option<Json>,
+    /// Since when it has to go back: it came for an order that could not take it, or its order was refunded.
+    pub refund_due_at: Option<Timestamp>,
     /// When it was begun.
     pub created_at: Timestamp,
     /// When it last changed.

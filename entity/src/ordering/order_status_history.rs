@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
 use super::OrderStatus;
-use crate::types::{LongText, Timestamp};
+use crate::types::{LongText, Timestamp, ValueError, id_at};
 
 /// A change of an order's status, written together with it.
 #[sea_orm::model]
@@ -30,3 +30,17 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// A new id of a change to `status` at `at`.
+///
+/// An order's changes sort by their ids also within a millisecond: the bits after the time hold the place of the new
+/// status in [`OrderStatus::ALL`], and no change leads to an earlier one.
+///
+/// # Errors
+/// [`Problem::BeforeEpoch`](crate::types::Problem::BeforeEpoch).
+pub fn id(at: Timestamp, status: OrderStatus) -> Result<Uuid, ValueError> {
+    let mut bytes = id_at(at)?.into_bytes();
+    bytes[6] = 0x70;
+    bytes[7] = status as u8;
+    Ok(Uuid::from_bytes(bytes))
+}

@@ -1,5 +1,9 @@
 //! The catalog: categories, products, their images and reviews.
 
+mod offer;
+
+pub use offer::{Offer, offers};
+
 use crate::clock::Clock;
 use crate::db::Db;
 
