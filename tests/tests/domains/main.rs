@@ -5,4 +5,5 @@ mod inventory;
 mod mall;
 mod market;
 mod marketing;
+mod ordering;
 mod trading;
