@@ -57,6 +57,7 @@ pub fn tables() -> Vec<Shape> {
         Shape::of::<identity::user_address::Entity>(),
         Shape::of::<identity::user_level_change::Entity>(),
         Shape::of::<alerting::alert_rule::Entity>(),
+        Shape::of::<alerting::alert_rule_subject::Entity>(),
         Shape::of::<alerting::alert_rule_state::Entity>(),
         Shape::of::<alerting::alert::Entity>(),
         Shape::of::<alerting::alert_delivery::Entity>(),

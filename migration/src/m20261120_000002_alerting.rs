@@ -25,6 +25,11 @@ pub(crate) fn tables() -> Vec<Table> {
             .check("cooldown_not_negative", "cooldown_s >= 0")
             .index(&["user_id", "id"])
             .index(&["is_active", "rule_type", "id"]),
+        table("alert_rule_subjects")
+            .columns([uuid("rule_id"), text("subject", 200)])
+            .primary_key(&["rule_id", "subject"])
+            .references("rule_id", "alert_rules", OnDelete::Cascade)
+            .index(&["subject", "rule_id"]),
         table("alert_rule_states")
             .columns([
                 uuid("rule_id"),
@@ -32,10 +37,13 @@ pub(crate) fn tables() -> Vec<Table> {
                 timestamp("last_observed_at").null(),
                 timestamp("breached_since").null(),
                 timestamp("last_fired_at").null(),
+                json("memory"),
+                timestamp("due_at").null(),
             ])
             .timestamps()
             .primary_key(&["rule_id"])
-            .references("rule_id", "alert_rules", OnDelete::Cascade),
+            .references("rule_id", "alert_rules", OnDelete::Cascade)
+            .index(&["due_at", "rule_id"]),
         table("alerts")
             .id()
             .columns([
@@ -46,26 +54,26 @@ pub(crate) fn tables() -> Vec<Table> {
                 enumeration("severity", SEVERITIES),
                 enumeration("status", &["pending", "sending", "sent", "failed", "acknowledged"]),
                 json("metadata").null(),
-                text("dedup_key", 200).null(),
+                text("dedup_key", 200).null().unique(),
                 int("attempts"),
-                timestamp("next_attempt_at"),
+                int("max_attempts"),
+                timestamp("next_attempt_at").null(),
                 timestamp("sent_at").null(),
             ])
             .timestamps()
             .check("attempts_not_negative", "attempts >= 0")
             .references("rule_id", "alert_rules", OnDelete::Cascade)
-            .index(&["status", "next_attempt_at", "id"])
+            .index(&["next_attempt_at", "id"])
+            .index(&["status", "id"])
             .index(&["user_id", "id"])
             .index(&["rule_id", "id"])
-            .index(&["severity", "id"])
-            .index(&["dedup_key", "id"])
-            .index(&["created_at"]),
+            .index(&["severity", "id"]),
         table("alert_deliveries")
             .id()
             .columns([
                 uuid("alert_id"),
                 enumeration("channel", &["email", "wechat", "sms", "slack", "telegram", "webhook", "log"]),
-                enumeration("status", &["pending", "delivered", "failed"]),
+                enumeration("status", &["pending", "delivered", "failed", "skipped"]),
                 int("attempts"),
                 long_text("last_error").null(),
                 timestamp("delivered_at").null(),

@@ -28,12 +28,15 @@ pub struct Model {
     pub status: AlertStatus,
     /// What else there is to know.
     pub metadata: Option<Json>,
-    /// What it is about: an alert with the same key need not be raised again soon.
+    /// What makes it the same alert: a second one with this key is not raised.
+    #[sea_orm(unique)]
     pub dedup_key: Option<Text<200>>,
-    /// How often a worker has taken it.
+    /// How often a worker has taken it: the fence that tells a worker's result from an earlier one's.
     pub attempts: i32,
-    /// From when a worker may take it; while one holds it, when its lease ends.
-    pub next_attempt_at: Timestamp,
+    /// After how many attempts it is given up.
+    pub max_attempts: i32,
+    /// From when a worker may take it; while one holds it, when its lease ends. None where nothing is left to do.
+    pub next_attempt_at: Option<Timestamp>,
     /// When it had reached its channels.
     pub sent_at: Option<Timestamp>,
     /// When it was raised.

@@ -39,6 +39,9 @@ pub struct Model {
     /// What it has seen so far.
     #[sea_orm(has_one)]
     pub state: HasOne<super::alert_rule_state::Entity>,
+    /// What it looks at.
+    #[sea_orm(has_many)]
+    pub subjects: HasMany<super::alert_rule_subject::Entity>,
     /// The alerts that it raised.
     #[sea_orm(has_many)]
     pub alerts: HasMany<super::alert::Entity>,

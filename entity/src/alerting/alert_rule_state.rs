@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
-use crate::types::{Float, Timestamp};
+use crate::types::{Float, Json, Timestamp};
 
 /// The state of a rule, shared by all instances that evaluate it.
 #[sea_orm::model]
@@ -21,7 +21,11 @@ pub struct Model {
     pub breached_since: Option<Timestamp>,
     /// When the rule last raised an alert.
     pub last_fired_at: Option<Timestamp>,
-    /// When the rule was first evaluated.
+    /// What its conditions remember: the observations of their windows, the breach that is on.
+    pub memory: Json,
+    /// When time alone may change something next: a hold that runs out, a value that stays away, a cooldown that ends.
+    pub due_at: Option<Timestamp>,
+    /// When the rule was written.
     pub created_at: Timestamp,
     /// When the state last changed.
     pub updated_at: Timestamp,

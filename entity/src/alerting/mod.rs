@@ -4,6 +4,7 @@ pub mod alert;
 pub mod alert_delivery;
 pub mod alert_rule;
 pub mod alert_rule_state;
+pub mod alert_rule_subject;
 
 use crate::words;
 
@@ -82,5 +83,7 @@ words! {
         Delivered = "delivered",
         /// It was given up.
         Failed = "failed",
+        /// It was to go there, but the channel is not configured.
+        Skipped = "skipped",
     }
 }
