@@ -8,6 +8,7 @@
 //!
 //! Scalars stay text until a key says what they are, which no deserializer of YAML does: see `yaml`.
 
+pub mod alerting;
 mod database;
 mod domain;
 mod encryption;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use alerting::Alerting;
 pub use database::Database;
 pub use domain::{Domain, UnknownDomain};
 pub use encryption::{Encryption, EncryptionKey};
@@ -69,6 +71,8 @@ pub struct Config {
     pub cache: Cache,
     /// Locks among instances.
     pub distributed_lock: DistributedLock,
+    /// How alerts reach people.
+    pub alerting: Alerting,
     /// What is traded.
     pub trading: Trading,
     /// The keys that secrets in tables are encrypted with.
@@ -97,6 +101,7 @@ impl Config {
             databases: BTreeMap::new(),
             cache: Cache::default(),
             distributed_lock: DistributedLock::default(),
+            alerting: Alerting::default(),
             trading: Trading::default(),
             encryption: Encryption::default(),
             telemetry: Telemetry::default(),

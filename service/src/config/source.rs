@@ -16,7 +16,8 @@ use super::error::{ConfigError, Problem, key_name};
 use super::section::{Section, suggestion};
 use super::tree::{self, Node, Origin, Value};
 use super::{
-    Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading, validate, yaml,
+    Alerting, Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading, validate,
+    yaml,
 };
 
 /// The file that is read if no other is named and it exists.
@@ -26,7 +27,7 @@ pub const DEFAULT_FILE: &str = "stanchion.yaml";
 const LONGEST_FILE: u64 = 1 << 20;
 
 const KEYS: &[&str] =
-    &["instance", "database", "databases", "cache", "distributed_lock", "trading", "encryption", "telemetry", "http"];
+    &["instance", "database", "databases", "cache", "distributed_lock", "alerting", "trading", "encryption", "telemetry", "http"];
 
 /// Something a configuration was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -191,6 +192,7 @@ fn read_tree(root: &Node, environment: &Environment, problems: &RefCell<Vec<Prob
             &root.section("distributed_lock", DistributedLock::KEYS),
             environment.redis.as_ref(),
         ),
+        alerting: Alerting::read(&root.section("alerting", Alerting::KEYS)),
         trading: Trading::read(&root.section("trading", &["symbols"])),
         encryption: Encryption::read(&root.section("encryption", Encryption::KEYS)),
         telemetry: Telemetry::read(&root.section("telemetry", &["slow_query", "log", "metrics_addr"])),

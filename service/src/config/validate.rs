@@ -31,6 +31,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             }
         }
     }
+    problems.extend(config.alerting.problems());
     let lock = &config.distributed_lock;
     if lock.store() == LockKind::Redis && lock.redis.is_none() {
         problems.push(
