@@ -7,7 +7,7 @@ use crate::Error;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Domain};
 use crate::db::{Db, Options, Tx, TxBody};
-use crate::domain::alerting::Alerting;
+use crate::domain::alerting::{Alerting, Channels};
 use crate::domain::catalog::Catalog;
 use crate::domain::identity::{Identity, Keyring};
 use crate::domain::inventory::Inventory;
@@ -50,6 +50,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     partitions: Partitions,
     keyring: Keyring,
+    channels: Channels,
 }
 
 impl App {
@@ -84,6 +85,7 @@ impl App {
     async fn connect(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let keys = config.encryption.keys.iter().map(|(id, key)| (id.as_str(), key.expose()));
         let keyring = Keyring::new(config.encryption.active.as_deref(), keys).map_err(Error::other)?;
+        let channels = Channels::configured(&config.alerting)?;
         let connections = config.distinct_databases().map(|(name, _, database)| async move {
             // Creating a SQLite file is the migrations' work; what has none yet has nothing to read.
             Db::connect(name, database, Options { create: database.url.is_in_memory() }).await
@@ -95,7 +97,7 @@ impl App {
             .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
             .collect();
         let partitions = Partitions::default();
-        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions, keyring }) })
+        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions, keyring, channels }) })
     }
 
     /// Applies all migrations to every configured database, over connections of its own: the statement timeout of a
@@ -158,7 +160,7 @@ impl App {
 
     /// Alert rules, and the alerts they raise.
     pub fn alerting(&self) -> Alerting<'_> {
-        Alerting::new(self.db(Domain::Alerting), self.clock())
+        Alerting::new(self.db(Domain::Alerting), self.clock(), &self.inner.config.alerting, &self.inner.channels)
     }
 
     /// Categories, products and reviews.

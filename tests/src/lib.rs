@@ -8,7 +8,9 @@
 
 pub mod bench;
 pub mod schema;
+mod smtp;
 mod stage;
 pub mod testbed;
 
+pub use smtp::{Letter, SmtpSink};
 pub use stage::{HandClock, Stage};

@@ -16,8 +16,8 @@ use super::error::{ConfigError, Problem, key_name};
 use super::section::{Section, suggestion};
 use super::tree::{self, Node, Origin, Value};
 use super::{
-    Alerting, Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading, validate,
-    yaml,
+    Alerting, Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading,
+    validate, yaml,
 };
 
 /// The file that is read if no other is named and it exists.
@@ -26,8 +26,18 @@ pub const DEFAULT_FILE: &str = "stanchion.yaml";
 /// The most that is read of a file, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 
-const KEYS: &[&str] =
-    &["instance", "database", "databases", "cache", "distributed_lock", "alerting", "trading", "encryption", "telemetry", "http"];
+const KEYS: &[&str] = &[
+    "instance",
+    "database",
+    "databases",
+    "cache",
+    "distributed_lock",
+    "alerting",
+    "trading",
+    "encryption",
+    "telemetry",
+    "http",
+];
 
 /// Something a configuration was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,5 +1,6 @@
 //! What each domain promises, on every back end: one suite a domain.
 
+mod alerting;
 mod identity;
 mod inventory;
 mod mall;
