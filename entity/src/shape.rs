@@ -75,6 +75,7 @@ pub fn tables() -> Vec<Shape> {
         Shape::of::<catalog::product::Entity>(),
         Shape::of::<catalog::product_image::Entity>(),
         Shape::of::<catalog::product_review::Entity>(),
+        Shape::of::<catalog::product_terms::Entity>(),
         Shape::of::<ordering::order::Entity>(),
         Shape::of::<ordering::order_item::Entity>(),
         Shape::of::<ordering::order_payment::Entity>(),

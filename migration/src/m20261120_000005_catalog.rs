@@ -32,6 +32,7 @@ pub(crate) fn tables() -> Vec<Table> {
                 bigint("sold_count"),
                 decimal("rating", 3, 2),
                 bigint("review_count"),
+                bigint("rating_sum"),
                 enumeration("status", &["on_sale", "off_sale"]),
                 boolean("is_hot"),
                 boolean("is_new"),
@@ -39,18 +40,19 @@ pub(crate) fn tables() -> Vec<Table> {
                 int("version"),
             ])
             .timestamps()
-            .full_text()
             .check("price_not_negative", "price >= 0")
             .check("original_price_not_negative", "original_price >= 0")
             .check("sold_count_not_negative", "sold_count >= 0")
             .check("rating_in_range", "rating >= 0 AND rating <= 5")
             .check("review_count_not_negative", "review_count >= 0")
+            .check("one_to_five_stars_a_review", "rating_sum >= review_count AND rating_sum <= 5 * review_count")
             .references("category_id", "categories", OnDelete::Restrict)
             .index(&["category_id", "id"])
             .index(&["category_id", "price", "id"])
             .index(&["status", "id"])
             .index(&["status", "price", "id"])
-            .index(&["brand", "id"]),
+            .index(&["brand", "id"])
+            .index(&["price", "id"]),
         table("product_images")
             .id()
             .columns([uuid("product_id"), text("image_url", 255), int("sort_order"), boolean("is_cover")])
@@ -77,6 +79,11 @@ pub(crate) fn tables() -> Vec<Table> {
             .index(&["product_id", "status", "id"])
             .index(&["user_id", "id"])
             .index(&["status", "id"]),
+        table("product_terms")
+            .columns([uuid("product_id"), long_text("terms")])
+            .primary_key(&["product_id"])
+            .full_text()
+            .references("product_id", "products", OnDelete::Cascade),
     ]
 }
 

@@ -1,15 +1,20 @@
 //! Text search in products (by words) and in log messages.
 //!
-//! Each engine has its own kind of index, none of which an entity sees:
+//! The words of a product come as terms of ASCII letters and digits (`product_terms`), which every engine takes for words as
+//! they are: PostgreSQL by GIN over `to_tsvector('simple', terms)`, MySQL and MariaDB by FULLTEXT, SQLite by FTS5. A query
+//! has to say PostgreSQL's expression as it stands here for its index to be used.
 //!
-//! - PostgreSQL: GIN over the words of a product (`SEARCH_VECTOR` in the entity), and over the trigrams of a product's name
-//!   and of a log message, which serve `ILIKE '%...%'`. It folds case by the database's locale.
-//! - MySQL and MariaDB: FULLTEXT over the generated, invisible column `search_text`, in lower case. The columns themselves
-//!   compare with case, and MariaDB's index over such a column holds the words of old rows in lower case and those of new
+//! Log messages are searched as they are, for which each engine has its own kind of index, that an entity does not see:
+//!
+//! - PostgreSQL: GIN over the trigrams, which serve `ILIKE '%...%'`. It folds case by the database's locale.
+//! - MySQL and MariaDB: FULLTEXT over the generated, invisible column `search_text`, in lower case. The column itself
+//!   compares with case, and MariaDB's index over such a column holds the words of old rows in lower case and those of new
 //!   ones as they are, so half of them would not be found. What is searched for has to be in lower case too. No word is a
 //!   stop word; words shorter than `innodb_ft_min_token_size` (3 unless the server says otherwise) are not in the index.
-//! - SQLite: the FTS5 tables `products_search` (words) and `log_entries_search` (trigrams), without a copy of the text; they
-//!   are tied to the column `docid` and kept in step by triggers.
+//! - SQLite: FTS5 over trigrams.
+//!
+//! SQLite's FTS5 tables (`product_terms_search`, `log_entries_search`) hold no copy of the text; they are tied to the column
+//! `docid` and kept in step by triggers.
 
 use sea_orm_migration::sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
@@ -61,10 +66,6 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// What products are searched by, as it was when this migration was released; the entity says what queries use.
-const SEARCH_VECTOR: &str = "to_tsvector('simple', regexp_replace(name || ' ' || left(description, 100000), \
-    '[!-/:-@[-`{-~]', ' ', 'g'))";
-
 /// Marks the extension as ours, so that one that was there before is left alone.
 const OURS: &str = "created by stanchion-migration";
 
@@ -78,15 +79,14 @@ fn postgres_up() -> Vec<String> {
                END IF;
              END $$"
         ),
-        format!("CREATE INDEX idx_products_search ON products USING gin ({SEARCH_VECTOR})"),
-        "CREATE INDEX idx_products_name_trgm ON products USING gin (name gin_trgm_ops)".into(),
+        "CREATE INDEX idx_product_terms_terms ON product_terms USING gin (to_tsvector('simple', terms))".into(),
         "CREATE INDEX idx_log_entries_message_trgm ON log_entries USING gin (message gin_trgm_ops)".into(),
     ]
 }
 
 fn postgres_down() -> Vec<String> {
     vec![
-        "DROP INDEX IF EXISTS idx_log_entries_message_trgm, idx_products_name_trgm, idx_products_search".into(),
+        "DROP INDEX IF EXISTS idx_log_entries_message_trgm, idx_product_terms_terms".into(),
         // Somebody else's index may use the extension by now; then it stays.
         format!(
             "DO $$ BEGIN
@@ -101,48 +101,40 @@ fn postgres_down() -> Vec<String> {
 }
 
 const SEARCHED: [Searched; 2] = [
-    Searched {
-        table: "products",
-        columns: &["name", "description"],
-        tokenizer: "unicode61 remove_diacritics 0",
-        text: "CONCAT(`name`, ' ', `description`)",
-    },
-    Searched { table: "log_entries", columns: &["message"], tokenizer: "trigram", text: "`message`" },
+    Searched { table: "product_terms", column: "terms", tokenizer: "ascii", as_it_is: true },
+    Searched { table: "log_entries", column: "message", tokenizer: "trigram", as_it_is: false },
 ];
 
-/// A table whose text is searched.
+/// A table with a column whose text is searched.
 #[derive(Clone, Copy)]
 struct Searched {
     table: &'static str,
-    columns: &'static [&'static str],
+    column: &'static str,
     /// How SQLite cuts the text.
     tokenizer: &'static str,
-    /// All of the text, as MySQL says it.
-    text: &'static str,
+    /// Whether MySQL can index the column as it is.
+    as_it_is: bool,
 }
 
 impl Searched {
     fn sqlite_up(self) -> Vec<String> {
-        let Self { table, columns, tokenizer, .. } = self;
-        let listed = columns.join(", ");
-        let values = |row: &str| columns.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(", ");
-        let add = format!("INSERT INTO {table}_search (rowid, {listed}) VALUES (new.docid, {});", values("new"));
+        let Self { table, column, tokenizer, .. } = self;
+        let add = format!("INSERT INTO {table}_search (rowid, {column}) VALUES (new.docid, new.{column});");
         let remove = format!(
-            "INSERT INTO {table}_search ({table}_search, rowid, {listed}) VALUES ('delete', old.docid, {});",
-            values("old")
+            "INSERT INTO {table}_search ({table}_search, rowid, {column}) VALUES ('delete', old.docid, old.{column});"
         );
         let trigger = |name: &str, event: &str, body: &str| {
             format!("CREATE TRIGGER {table}_search_{name} AFTER {event} ON {table} BEGIN {body} END")
         };
         vec![
             format!(
-                "CREATE VIRTUAL TABLE {table}_search USING fts5({listed}, content='{table}', content_rowid='docid', \
+                "CREATE VIRTUAL TABLE {table}_search USING fts5({column}, content='{table}', content_rowid='docid', \
                  tokenize='{tokenizer}')"
             ),
             format!("INSERT INTO {table}_search ({table}_search) VALUES ('rebuild')"),
             trigger("insert", "INSERT", &add),
             trigger("delete", "DELETE", &remove),
-            trigger("update", &format!("UPDATE OF docid, {listed}"), &format!("{remove} {add}")),
+            trigger("update", &format!("UPDATE OF docid, {column}"), &format!("{remove} {add}")),
         ]
     }
 
@@ -154,35 +146,34 @@ impl Searched {
     }
 
     fn mysql_index(self) -> String {
-        format!("idx_{}_search_text", self.table)
+        let Self { table, column, as_it_is, .. } = self;
+        format!("idx_{table}_{}", if as_it_is { column } else { "search_text" })
     }
 
-    /// The column and its index are one statement, so that there are both or none. InnoDB takes an underscore for a letter;
+    /// A column and its index are one statement, so that there are both or none. InnoDB takes an underscore for a letter;
     /// the other engines do not.
     fn mysql_up(self) -> Vec<String> {
-        let Self { table, text, .. } = self;
+        let Self { table, column, as_it_is, .. } = self;
         let index = self.mysql_index();
+        let alter = if as_it_is {
+            format!("ALTER TABLE `{table}` ADD FULLTEXT INDEX `{index}` (`{column}`)")
+        } else {
+            format!(
+                "ALTER TABLE `{table}` ADD COLUMN `search_text` longtext \
+                 GENERATED ALWAYS AS (LOWER(REPLACE(`{column}`, '_', ' '))) STORED INVISIBLE, \
+                 ADD FULLTEXT INDEX `{index}` (`search_text`)"
+            )
+        };
         vec![
             // The index remembers the setting that it was made under.
             "SET SESSION innodb_ft_enable_stopword = OFF".into(),
-            format!(
-                "ALTER TABLE `{table}` ADD COLUMN `search_text` longtext \
-                 GENERATED ALWAYS AS (LOWER(REPLACE({text}, '_', ' '))) STORED INVISIBLE, \
-                 ADD FULLTEXT INDEX `{index}` (`search_text`)"
-            ),
+            alter,
             "SET SESSION innodb_ft_enable_stopword = DEFAULT".into(),
         ]
     }
 
     fn mysql_down(self) -> String {
-        format!("ALTER TABLE `{}` DROP INDEX `{}`, DROP COLUMN `search_text`", self.table, self.mysql_index())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn queries_say_what_the_index_says() {
-        assert_eq!(super::SEARCH_VECTOR, stanchion_entity::catalog::product::SEARCH_VECTOR);
+        let drop_column = if self.as_it_is { "" } else { ", DROP COLUMN `search_text`" };
+        format!("ALTER TABLE `{}` DROP INDEX `{}`{drop_column}", self.table, self.mysql_index())
     }
 }

@@ -4,6 +4,7 @@ pub mod category;
 pub mod product;
 pub mod product_image;
 pub mod product_review;
+pub mod product_terms;
 
 use crate::words;
 

@@ -35,6 +35,8 @@ pub struct Model {
     pub rating: Rating,
     /// How many published reviews it has.
     pub review_count: i64,
+    /// The stars of its published reviews together: what the mean is made of.
+    pub rating_sum: i64,
     /// Whether it can be bought.
     pub status: ProductStatus,
     /// Whether it is shown among the sought-after ones.
@@ -43,7 +45,7 @@ pub struct Model {
     pub is_new: bool,
     /// Whether it is shown among the recommended ones.
     pub is_recommend: bool,
-    /// Optimistic locking: it goes up with every change.
+    /// Optimistic locking: it goes up with every change but those of `sold_count` and of what reviews add up to.
     pub version: i32,
     /// When it was written.
     pub created_at: Timestamp,
@@ -58,13 +60,9 @@ pub struct Model {
     /// What buyers say.
     #[sea_orm(has_many)]
     pub reviews: HasMany<super::product_review::Entity>,
+    /// The words that it is found by.
+    #[sea_orm(has_one)]
+    pub terms: HasOne<super::product_terms::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
-
-/// The words of a product that PostgreSQL's full-text index holds: those of its name and of the first 100,000 characters of
-/// its description (a `tsvector` has a limit), split at ASCII punctuation as the other engines split them.
-///
-/// A query uses the index only if it says the same expression.
-pub const SEARCH_VECTOR: &str = "to_tsvector('simple', regexp_replace(name || ' ' || left(description, 100000), \
-    '[!-/:-@[-`{-~]', ' ', 'g'))";

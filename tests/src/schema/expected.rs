@@ -35,7 +35,10 @@ const PARTIAL_UNIQUES: [(&str, &str, &[&str]); 2] = [
 ];
 
 /// The tables with a full-text index.
-const SEARCHED: [&str; 2] = ["products", "log_entries"];
+const SEARCHED: [&str; 2] = ["product_terms", "log_entries"];
+
+/// Those of them whose text MySQL does not index as it is.
+const SEARCHED_WITHOUT_CASE: [&str; 1] = ["log_entries"];
 
 /// A full-text index is tied to a whole number, which is then the primary key as SQLite sees it.
 fn sqlite_extras(schema: &mut Schema) {
@@ -63,7 +66,7 @@ fn mysql_extras(schema: &mut Schema, dialect: Dialect) {
             table.uniques.insert(key);
         });
     }
-    for table in SEARCHED {
+    for table in SEARCHED_WITHOUT_CASE {
         change(schema, table, |table| {
             let sql_type = sql_type(&ColumnType::Text, dialect);
             table.columns.insert("search_text".into(), Column { sql_type, nullable: true, words: None });
