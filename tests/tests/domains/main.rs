@@ -1,6 +1,7 @@
 //! What each domain promises, on every back end: one suite a domain.
 
 mod alerting;
+mod catalog;
 mod identity;
 mod inventory;
 mod mall;
