@@ -1,9 +1,13 @@
+use std::collections::{BTreeSet, HashMap};
+
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::refused;
-use super::tree::height;
+use super::tree::{category_path, height};
 use crate::Error;
 use crate::db::Tx;
 use crate::entity::catalog::CategoryStatus;
@@ -64,7 +68,7 @@ pub async fn category(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Erro
     Entity::find_by_id(id).one(db).await?.ok_or_else(|| not_found(id))
 }
 
-/// Creates a category below `parent`, or a root. Two round trips, and one for each level above it.
+/// Creates a category below `parent`, or a root. Four round trips, or two for a root.
 ///
 /// # Errors
 /// [`Error::Conflict`] when the slug is taken, at level [`MAX_DEPTH`], or when there are [`MAX_CATEGORIES`];
@@ -77,7 +81,7 @@ pub async fn create_category(
 ) -> Result<Model, Error> {
     let CategoryDetails { name, slug, description, image_url, sort_order, status } = details.checked()?;
     if let Some(parent) = parent {
-        check_depth(lock_path(tx, parent, None).await?.len() + 1)?;
+        check_depth(lock_path(tx, parent, None).await? + 1)?;
     }
     if Entity::find().count(tx).await? >= MAX_CATEGORIES {
         return Err(Error::Conflict(format!("there are {MAX_CATEGORIES} categories already")));
@@ -124,29 +128,29 @@ pub async fn update_category(
     if updated.rows_affected == 0 { Err(not_found(id)) } else { Ok(()) }
 }
 
-/// Puts a category, with all that is below it, under another one, or makes it a root. Three round trips, and one for each
-/// level above its new place.
+/// Puts a category, with all that is below it, under another one, or makes it a root. Four round trips, or one for a root;
+/// more while others move what is above the new place.
 ///
-/// The tree stays one whoever else moves what: the category is locked, and then its new ancestors, one after the other, up to
-/// the root. None of them can be moved before the transaction ends, so it is not below the category, and two moves that
-/// together would make a circle wait for each other: the engine ends one of them, and it is run again and refused. For that
-/// the transaction reads what is committed (READ COMMITTED), as [`Db::transaction`](crate::db::Db::transaction) does.
+/// The tree stays one whoever else moves what: the category and all that would be above it, up to the root, are locked, in the
+/// order of their ids, and the way up is walked over what is locked. None of them can be moved before the transaction ends,
+/// so the new place is not below the category then either; of moves that together would make a circle, the last one finds the
+/// others done. For that the transaction reads what is committed (READ COMMITTED), as
+/// [`Db::transaction`](crate::db::Db::transaction) does.
 ///
 /// # Errors
 /// [`Error::NotFound`] for either of them; [`Error::Conflict`] when the new place is the category itself or below it, or when
 /// the tree would have more than [`MAX_DEPTH`] levels.
 pub async fn move_category(tx: &Tx, id: Uuid, parent: Option<Uuid>, now: Timestamp) -> Result<(), Error> {
-    lock(tx, id).await?;
     if let Some(parent) = parent {
-        let levels_above = lock_path(tx, parent, Some(id)).await?.len();
+        let levels_above = lock_path(tx, parent, Some(id)).await?;
         check_depth(levels_above + height(tx, id).await?)?;
     }
     let update = Entity::update_many()
         .col_expr(Column::ParentId, Expr::val(parent))
         .col_expr(Column::UpdatedAt, Expr::val(now))
         .filter(Column::Id.eq(id));
-    update.exec(tx).await?;
-    Ok(())
+    let moved = update.exec(tx).await?;
+    if moved.rows_affected == 0 { Err(not_found(id)) } else { Ok(()) }
 }
 
 /// Deletes a category with nothing in it. One round trip.
@@ -160,25 +164,44 @@ pub async fn delete_category(db: &impl ConnectionTrait, id: Uuid) -> Result<(), 
     if deleted.rows_affected == 0 { Err(not_found(id)) } else { Ok(()) }
 }
 
-/// Locks a category and all above it, from below. `moved` must not be among them.
-async fn lock_path(tx: &Tx, from: Uuid, moved: Option<Uuid>) -> Result<Vec<Uuid>, Error> {
-    let mut path = Vec::new();
-    let mut next = Some(from);
-    while let Some(id) = next {
-        if moved == Some(id) {
-            return Err(Error::Conflict(format!("the category {id} cannot be moved below itself")));
+/// Locks a category and all above it, and with them the one that is to be moved below it; says how many levels it is down.
+/// Two round trips, or more while others move what is above.
+///
+/// Rows are locked in the order of their ids, so that those who lock at once wait for each other and do not meet.
+async fn lock_path(tx: &Tx, from: Uuid, moved: Option<Uuid>) -> Result<usize, Error> {
+    let mut locked: HashMap<Uuid, Option<Uuid>> = HashMap::new();
+    // Each round goes on from where the one before was led astray, a level up at least.
+    for _ in 0..=MAX_DEPTH {
+        let path = category_path(tx, from).await?;
+        let ids = path.iter().map(|step| step.id).chain(moved).filter(|id| !locked.contains_key(id)).collect();
+        locked.extend(lock(tx, ids).await?);
+        for id in moved.iter().chain([&from]) {
+            if !locked.contains_key(id) {
+                return Err(not_found(*id));
+            }
         }
-        path.push(id);
-        check_depth(path.len())?;
-        next = lock(tx, id).await?;
+        // What is locked stays where it is. Where the way leaves it, somebody has moved a category since it was read.
+        let mut levels = 0;
+        let mut next = Some(from);
+        while let Some((id, parent)) = next.and_then(|id| locked.get_key_value(&id)) {
+            if moved == Some(*id) {
+                return Err(Error::Conflict(format!("the category {id} cannot be moved below itself")));
+            }
+            levels += 1;
+            check_depth(levels)?;
+            next = *parent;
+        }
+        if next.is_none() {
+            return Ok(levels);
+        }
     }
-    Ok(path)
+    Err(Error::stale("category", from))
 }
 
-/// Locks a category, and says what is above it.
-async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Uuid>, Error> {
-    let parent = Entity::find_by_id(id).select_only().column(Column::ParentId).lock_exclusive();
-    parent.into_tuple::<Option<Uuid>>().one(tx).await?.ok_or_else(|| not_found(id))
+/// Locks categories, and says what is above each of those that there are.
+async fn lock(tx: &Tx, ids: BTreeSet<Uuid>) -> Result<Vec<(Uuid, Option<Uuid>)>, Error> {
+    let locked = Entity::find().select_only().columns([Column::Id, Column::ParentId]).filter(Column::Id.is_in(ids));
+    Ok(locked.order_by_asc(Column::Id).lock_exclusive().into_tuple().all(tx).await?)
 }
 
 fn check_depth(levels: usize) -> Result<(), Error> {

@@ -86,7 +86,7 @@ impl<'a> Catalog<'a> {
         Self { db, clock }
     }
 
-    /// Creates a category below `parent`, or a root. Four round trips, and one for each level above it.
+    /// Creates a category below `parent`, or a root. Six round trips, or four for a root.
     ///
     /// # Errors
     /// As [`create_category`].
@@ -112,7 +112,7 @@ impl<'a> Catalog<'a> {
     }
 
     /// Puts a category, with all that is below it, under another one, or makes it a root; the tree stays one, however many do
-    /// so at once. Four round trips for a root, otherwise five and one for each level above its new place.
+    /// so at once. Six round trips, or three for a root.
     ///
     /// # Errors
     /// As [`move_category`].

@@ -4,7 +4,7 @@ use stanchion::domain::catalog::ProductDetails;
 use stanchion::entity::catalog::product::Model as Product;
 use stanchion_tests::Stage;
 
-use super::{create_category, product};
+use super::{create_category, product, tick};
 
 /// Name, brand and description.
 pub(super) type Texts = (String, String, String);
@@ -118,6 +118,7 @@ pub(super) async fn stock(stage: &Stage, corpus: &[Texts]) -> Vec<Product> {
             description: description.as_str().try_into().unwrap(),
             ..product(category, &format!("p{at}"))
         };
+        tick(stage);
         products.push(stage.app.catalog().create_product(details).await.unwrap());
     }
     products

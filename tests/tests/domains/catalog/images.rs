@@ -90,8 +90,11 @@ async fn a_product_has_a_bounded_number_of_pictures(database: TestDatabase) {
     let catalog = stage.app.catalog();
     let product = create_product(&stage, "pot").await;
     let add = || catalog.add_image(product, "https://shop.example/茶.png".parse().unwrap());
-    let added = join_all((0..MAX_IMAGES + 3).map(|_| add())).await;
-    assert_eq!(added.iter().filter(|image| image.is_ok()).count(), MAX_IMAGES);
+    for _ in 3..MAX_IMAGES {
+        add().await.unwrap();
+    }
+    let added = join_all((0..6).map(|_| add())).await;
+    assert_eq!(added.iter().filter(|image| image.is_ok()).count(), 3);
     assert!(matches!(add().await, Err(Error::Conflict(_))));
     assert_eq!(catalog.images(product).await.unwrap().len(), MAX_IMAGES);
 }

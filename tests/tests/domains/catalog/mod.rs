@@ -8,6 +8,7 @@ mod reviews;
 mod search;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stanchion::domain::catalog::{CategoryDetails, ProductDetails};
 use stanchion::{App, Clock};
@@ -23,8 +24,14 @@ fn category(slug: &str) -> CategoryDetails {
     CategoryDetails { name: slug.parse().unwrap(), slug: slug.parse().unwrap(), ..CategoryDetails::default() }
 }
 
+/// Puts the clock on, so that what comes next has a higher id.
+fn tick(stage: &Stage) {
+    stage.clock.advance(Duration::from_millis(1));
+}
+
 /// A category of this slug: a root, or below another one.
 async fn create_category(stage: &Stage, slug: &str, parent: Option<Uuid>) -> Uuid {
+    tick(stage);
     stage.app.catalog().create_category(category(slug), parent).await.unwrap().id
 }
 

@@ -9,7 +9,7 @@ use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 use uuid::Uuid;
 
-use super::{Numbers, another_app, create_product};
+use super::{Numbers, another_app, create_product, tick};
 
 on_every_backend! {
     a_review_counts_while_it_is_shown,
@@ -173,6 +173,7 @@ async fn reviews_are_listed_in_pages(database: TestDatabase) {
     let product = create_product(&stage, "pot").await;
     let mut ids = Vec::new();
     for at in 0..10 {
+        tick(&stage);
         let added = catalog.add_review(review(product, 1 + at % 5)).await.unwrap();
         ids.push((added.id, added.user_id));
         if at % 2 == 0 {
