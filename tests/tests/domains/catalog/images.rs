@@ -60,8 +60,10 @@ async fn there_is_one_cover_however_many_choose_it(database: TestDatabase) {
     let other = another_app(&stage).await;
     let product = create_product(&stage, "pot").await;
     let apps = [&stage.app, &other];
-    let added = (0..8).map(|at| apps[at % 2].catalog().add_image(product, at.to_string().parse().unwrap()));
-    let adding: Vec<_> = added.map(Box::pin).collect();
+    let adding = (0..8).map(|at| {
+        let app = apps[at % 2];
+        async move { app.catalog().add_image(product, at.to_string().parse().unwrap()).await }
+    });
     let ids: Vec<Uuid> = join_all(adding).await.into_iter().map(|image| image.unwrap().id).collect();
     let images = stage.app.catalog().images(product).await.unwrap();
     assert_eq!(images.iter().map(|image| image.sort_order).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());

@@ -181,7 +181,7 @@ async fn a_product_composes_with_the_callers_transaction(database: TestDatabase)
     });
     assert!(failed.await.unwrap_err().is_invalid());
     assert_eq!(stage.app.catalog().tree().await.unwrap(), []);
-    assert_eq!(stage.app.catalog().products(&ProductFilter::search("pot")).await.unwrap().items, []);
+    assert!(stage.app.catalog().products(&ProductFilter::search("pot")).await.unwrap().items.is_empty());
 }
 
 /// All pages of a list.
