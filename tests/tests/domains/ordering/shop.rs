@@ -76,6 +76,7 @@ impl Shop {
             sold_count: 0,
             rating: Rating::ZERO,
             review_count: 0,
+            rating_sum: 0,
             status: ProductStatus::OnSale,
             is_hot: false,
             is_new: false,
