@@ -214,6 +214,11 @@ impl Trading<'_> {
     pub async fn save_trades(&self, trades: impl IntoIterator<Item = NewTrade>) -> Result<Saved, Error> {
         let now = self.clock.now();
         let trades = trades.into_iter().map(|trade| trade.into_model(now)).collect::<Result<Vec<_>, _>>()?;
+        self.save_models(trades, now).await
+    }
+
+    /// Saves trades that are rows already.
+    pub(super) async fn save_models(&self, trades: Vec<Trade>, now: Timestamp) -> Result<Saved, Error> {
         if trades.is_empty() {
             return Ok(Saved::default());
         }

@@ -9,6 +9,9 @@ use stanchion::types::Timestamp;
 use stanchion::{App, Clock};
 use stanchion_tests::Stage;
 
+mod instances;
+mod orders;
+mod reconciliation;
 mod statistics;
 mod trades;
 
