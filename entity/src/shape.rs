@@ -96,6 +96,7 @@ pub fn tables() -> Vec<Shape> {
         Shape::of::<mall::points_transaction::Entity>(),
         Shape::of::<journal::log_entry::Entity>(),
         Shape::of::<journal::audit_entry::Entity>(),
+        Shape::of::<journal::audit_head::Entity>(),
     ]
 }
 

@@ -27,11 +27,12 @@ pub(crate) fn tables() -> Vec<Table> {
             ])
             .created_at()
             .big()
-            .full_text()
             .index(&["user_id", "id"])
             .index(&["level", "id"])
             .index(&["service", "id"])
             .index(&["category", "id"])
+            .index(&["action", "id"])
+            .index(&["request_id", "id"])
             .index(&["expires_at"]),
         table("audit_entries")
             .id()
@@ -52,7 +53,13 @@ pub(crate) fn tables() -> Vec<Table> {
             .created_at()
             .check("chain_no_positive", "chain_no > 0")
             .index(&["actor_id", "id"])
+            .index(&["action", "id"])
+            .index(&["resource", "id"])
             .index(&["resource", "resource_id", "id"]),
+        table("audit_heads")
+            .columns([text("chain", 32), bigint("chain_no"), text("hash", 64), timestamp("updated_at")])
+            .primary_key(&["chain"])
+            .check("chain_no_not_negative", "chain_no >= 0"),
     ]
 }
 

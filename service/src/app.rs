@@ -175,7 +175,7 @@ impl App {
 
     /// Structured logs, and the audit chain.
     pub fn journal(&self) -> Journal<'_> {
-        Journal::new(self.db(Domain::Journal), self.clock())
+        Journal::new(self.db(Domain::Journal), self.clock(), &self.inner.partitions)
     }
 
     /// Shops, purchases and points.

@@ -1,6 +1,7 @@
 //! The journal: structured log entries, and an audit trail whose changes are found.
 
 pub mod audit_entry;
+pub mod audit_head;
 pub mod log_entry;
 
 use crate::words;

@@ -35,10 +35,7 @@ const PARTIAL_UNIQUES: [(&str, &str, &[&str]); 2] = [
 ];
 
 /// The tables with a full-text index.
-const SEARCHED: [&str; 2] = ["product_terms", "log_entries"];
-
-/// Those of them whose text MySQL does not index as it is.
-const SEARCHED_WITHOUT_CASE: [&str; 1] = ["log_entries"];
+const SEARCHED: [&str; 1] = ["product_terms"];
 
 /// A full-text index is tied to a whole number, which is then the primary key as SQLite sees it.
 fn sqlite_extras(schema: &mut Schema) {

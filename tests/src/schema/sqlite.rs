@@ -6,7 +6,7 @@ use super::{Check, Column, ForeignKey, Schema, Table, add_words, query};
 
 /// Tables that no migration of a domain makes: SQLite's own, the record of the migrations, and the full-text indexes, whose
 /// hidden tables SQLite says are such.
-const EXTRAS: [&str; 4] = ["sqlite_sequence", "seaql_migrations", "product_terms_search", "log_entries_search"];
+const EXTRAS: [&str; 3] = ["sqlite_sequence", "seaql_migrations", "product_terms_search"];
 
 pub(super) async fn read(db: &DatabaseConnection) -> Result<Schema, DbErr> {
     let mut schema = Schema::new();

@@ -4,6 +4,7 @@ mod alerting;
 mod catalog;
 mod identity;
 mod inventory;
+mod journal;
 mod mall;
 mod market;
 mod marketing;
