@@ -10,6 +10,7 @@ use crate::db::{Db, Options, Tx, TxBody};
 use crate::domain::alerting::{Alerting, Channels};
 use crate::domain::catalog::Catalog;
 use crate::domain::identity::{Identity, Keyring};
+use crate::domain::insights::{Insights, InsightsCache};
 use crate::domain::inventory::Inventory;
 use crate::domain::journal::Journal;
 use crate::domain::mall::Mall;
@@ -51,6 +52,7 @@ struct Inner {
     partitions: Partitions,
     keyring: Keyring,
     channels: Channels,
+    insights: InsightsCache,
 }
 
 impl App {
@@ -97,7 +99,9 @@ impl App {
             .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
             .collect();
         let partitions = Partitions::default();
-        Ok(Self { inner: Arc::new(Inner { config, databases, domains, clock, partitions, keyring, channels }) })
+        let insights = InsightsCache::default();
+        let inner = Inner { config, databases, domains, clock, partitions, keyring, channels, insights };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Applies all migrations to every configured database, over connections of its own: the statement timeout of a
@@ -166,6 +170,11 @@ impl App {
     /// Categories, products and reviews.
     pub fn catalog(&self) -> Catalog<'_> {
         Catalog::new(self.db(Domain::Catalog), self.clock())
+    }
+
+    /// Business figures over all domains, and how the databases are.
+    pub fn insights(&self) -> Insights<'_> {
+        Insights::new(self, &self.inner.insights)
     }
 
     /// Stock.

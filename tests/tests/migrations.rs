@@ -126,7 +126,7 @@ fn follows_the_rule(object: &Object) -> bool {
         Kind::Check => about("ck"),
         Kind::Other(other) if other.ends_with("index") => about("idx") || about("uq"),
         Kind::Other(other) if other == "trigger" => name.starts_with(table.as_str()),
-        Kind::Other(other) => other == "extension" && name == "pg_trgm",
+        Kind::Other(_) => false,
     }
 }
 

@@ -34,9 +34,9 @@ pub async fn drop(manager: &SchemaManager<'_>, tables: &[Table]) -> Result<(), D
 ///
 /// # Errors
 /// That of the first statement that fails; the rest is not run.
-pub async fn execute_all(manager: &SchemaManager<'_>, statements: &[String]) -> Result<(), DbErr> {
+pub async fn execute_all(manager: &SchemaManager<'_>, statements: &[impl AsRef<str>]) -> Result<(), DbErr> {
     for statement in statements {
-        manager.get_connection().execute_unprepared(statement).await?;
+        manager.get_connection().execute_unprepared(statement.as_ref()).await?;
     }
     Ok(())
 }

@@ -24,28 +24,73 @@ pub async fn sum<E: EntityTrait>(
     select: Select<E>,
     column: E::Column,
 ) -> Result<Decimal, Error> {
-    let select = select.select_only();
-    let row = match db.get_database_backend() {
-        DbBackend::Sqlite => {
-            let digits = || Func::cust("replace").args([column.into_expr(), Expr::val("."), Expr::val("")]);
-            let select =
-                (0..3).fold(select, |select, part| select.expr_as(part_sum(digits(), part), format!("p{part}")));
-            db.query_one(&select.into_query()).await?
-        }
-        backend => {
-            // As text, which both engines write in full.
-            let text = if backend == DbBackend::Postgres { "text" } else { "char" };
-            let sum = Expr::expr(column.into_expr().sum()).cast_as(text);
-            db.query_one(&select.expr_as(sum, "total").into_query()).await?
-        }
+    let backend = db.get_database_backend();
+    let select = summing(select.select_only(), column, backend);
+    match db.query_one(&select.into_query()).await? {
+        Some(row) => sum_of(&row, column, backend),
+        None => Ok(Decimal::ZERO),
+    }
+}
+
+/// The rows of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What they have in common.
+    pub key: String,
+    /// How many they are.
+    pub rows: u64,
+    /// The sum over them.
+    pub sum: Decimal,
+}
+
+/// The rows of `select` by `key`, with the sum of a decimal column over each group, exactly; in the order of the keys. One
+/// round trip.
+///
+/// `key` is an expression of the engine's own that gives a text, without parameters: PostgreSQL would take the same
+/// expression with a parameter for another one. How many groups there are is for the caller to bound.
+///
+/// # Errors
+/// As [`sum`].
+pub async fn grouped<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+    key: SimpleExpr,
+    column: E::Column,
+) -> Result<Vec<Group>, Error> {
+    let backend = db.get_database_backend();
+    let select = select
+        .select_only()
+        .expr_as(key.clone(), "group_key")
+        .expr_as(Expr::cust("count(*)"), "group_rows")
+        .group_by(key);
+    let rows = db.query_all(&summing(select, column, backend).into_query()).await?;
+    let group = |row: &QueryResult| {
+        let count: i64 = row.try_get("", "group_rows")?;
+        let rows = u64::try_from(count).unwrap_or(0);
+        Ok(Group { key: row.try_get("", "group_key")?, rows, sum: sum_of(row, column, backend)? })
     };
-    let Some(row) = row else { return Ok(Decimal::ZERO) };
-    if db.get_database_backend() == DbBackend::Sqlite {
-        return Ok(join(&row, scale_of(&column))?);
+    let mut groups = rows.iter().map(group).collect::<Result<Vec<_>, Error>>()?;
+    groups.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    Ok(groups)
+}
+
+/// Adds what [`sum_of`] reads.
+fn summing<E: EntityTrait>(select: Select<E>, column: E::Column, backend: DbBackend) -> Select<E> {
+    if backend == DbBackend::Sqlite {
+        let digits = || Func::cust("replace").args([column.into_expr(), Expr::val("."), Expr::val("")]);
+        return (0..3).fold(select, |select, part| select.expr_as(part_sum(digits(), part), format!("p{part}")));
+    }
+    // As text, which both engines write in full.
+    let text = if backend == DbBackend::Postgres { "text" } else { "char" };
+    select.expr_as(Expr::expr(column.into_expr().sum()).cast_as(text), "total")
+}
+
+fn sum_of(row: &QueryResult, column: impl ColumnTrait, backend: DbBackend) -> Result<Decimal, Error> {
+    if backend == DbBackend::Sqlite {
+        return Ok(join(row, scale_of(&column))?);
     }
     let total: Option<String> = row.try_get("", "total")?;
-    let total = total.unwrap_or_else(|| "0".to_owned());
-    Decimal::from_str_exact(&total).map_err(|_| too_large())
+    Decimal::from_str_exact(total.as_deref().unwrap_or("0")).map_err(|_| too_large())
 }
 
 /// The digits after the point of the column, as its entity says.

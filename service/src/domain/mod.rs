@@ -6,8 +6,10 @@
 //! and not each other's tables.
 
 pub mod alerting;
+pub(crate) mod calendar;
 pub mod catalog;
 pub mod identity;
+pub mod insights;
 pub mod inventory;
 pub mod journal;
 pub mod mall;

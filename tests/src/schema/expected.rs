@@ -49,8 +49,7 @@ fn sqlite_extras(schema: &mut Schema) {
     }
 }
 
-/// Generated, invisible columns carry what MySQL has no index for: a unique key of some of the rows, and words without
-/// case.
+/// Generated, invisible columns carry what MySQL has no index for: a unique key of some of the rows.
 fn mysql_extras(schema: &mut Schema, dialect: Dialect) {
     for (table, name, columns) in PARTIAL_UNIQUES {
         change(schema, table, |table| {
@@ -61,12 +60,6 @@ fn mysql_extras(schema: &mut Schema, dialect: Dialect) {
             key.push(format!("{name}_key"));
             key.sort();
             table.uniques.insert(key);
-        });
-    }
-    for table in SEARCHED_WITHOUT_CASE {
-        change(schema, table, |table| {
-            let sql_type = sql_type(&ColumnType::Text, dialect);
-            table.columns.insert("search_text".into(), Column { sql_type, nullable: true, words: None });
         });
     }
 }

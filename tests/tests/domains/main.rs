@@ -3,6 +3,7 @@
 mod alerting;
 mod catalog;
 mod identity;
+mod insights;
 mod inventory;
 mod journal;
 mod mall;

@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime};
-use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use super::query::within;
+use super::record::LOG_ENTRIES;
 use crate::Error;
+use crate::domain::calendar;
 use crate::entity::journal::LogLevel;
 use crate::entity::journal::log_entry::{Column, Entity};
 use crate::types::{TimeRange, Timestamp};
@@ -109,12 +110,15 @@ pub async fn over_time(
     if micros / interval.micros() >= MOST_INTERVALS {
         return Err(Error::Invalid(format!("the range has more than {MOST_INTERVALS} intervals")));
     }
-    let hours = interval == Interval::Hour;
+    let begins = match interval {
+        Interval::Hour => calendar::hour(db.get_database_backend(), LOG_ENTRIES, "ts"),
+        Interval::Day | Interval::Week => calendar::day(db.get_database_backend(), LOG_ENTRIES, "ts"),
+    };
     let rows = within(Entity::find(), range)
         .select_only()
-        .expr_as(begin(db.get_database_backend(), hours), "begins")
+        .expr_as(begins.clone(), "begins")
         .column_as(Column::Id.count(), "entries")
-        .group_by(begin(db.get_database_backend(), hours))
+        .group_by(begins)
         .into_tuple::<(String, i64)>()
         .all(db)
         .await?;
@@ -125,18 +129,7 @@ pub async fn over_time(
     Ok(counts.into_iter().map(|(start, count)| LogCount { start, count }).collect())
 }
 
-/// The hour or the day of an entry as text, `2026-03-01 12`: each engine has its own function for it. Sessions are in UTC.
-fn begin(backend: DbBackend, hours: bool) -> SimpleExpr {
-    Expr::cust(match (backend, hours) {
-        (DbBackend::Postgres, true) => "to_char(\"log_entries\".\"ts\", 'YYYY-MM-DD HH24')",
-        (DbBackend::Postgres, false) => "to_char(\"log_entries\".\"ts\", 'YYYY-MM-DD')",
-        (DbBackend::Sqlite, true) => "substr(\"log_entries\".\"ts\", 1, 13)",
-        (DbBackend::Sqlite, false) => "substr(\"log_entries\".\"ts\", 1, 10)",
-        (_, true) => "date_format(`log_entries`.`ts`, '%Y-%m-%d %H')",
-        (_, false) => "date_format(`log_entries`.`ts`, '%Y-%m-%d')",
-    })
-}
-
+/// The beginning of the interval that an hour or a day falls into.
 fn start_of(text: &str, interval: Interval) -> Result<Timestamp, Error> {
     let unreadable = || Error::Invalid("the engine wrote an hour that cannot be read".into());
     let mut day: NaiveDate = text.get(..10).and_then(|day| day.parse().ok()).ok_or_else(unreadable)?;
