@@ -78,7 +78,8 @@ pub(crate) fn tables() -> Vec<Table> {
             .references("product_id", "products", OnDelete::Cascade)
             .index(&["product_id", "status", "id"])
             .index(&["user_id", "id"])
-            .index(&["status", "id"]),
+            .index(&["status", "id"])
+            .index(&["status", "created_at"]),
         table("product_terms")
             .columns([uuid("product_id"), long_text("terms")])
             .primary_key(&["product_id"])

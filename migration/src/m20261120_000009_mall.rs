@@ -33,7 +33,8 @@ pub(crate) fn tables() -> Vec<Table> {
             .check("amounts_not_negative", "unit_price >= 0 AND amount >= 0")
             .index(&["buyer_id", "id"])
             .index(&["seller_id", "id"])
-            .index(&["status", "id"]),
+            .index(&["status", "id"])
+            .index(&["created_at"]),
         table("points_accounts")
             .id()
             .columns([uuid("user_id").unique(), decimal("balance", 19, 4), int("version")])
@@ -54,7 +55,8 @@ pub(crate) fn tables() -> Vec<Table> {
             .references("account_id", "points_accounts", OnDelete::Restrict)
             .check("balance_after_not_negative", "balance_after >= 0")
             .index(&["account_id", "id"])
-            .index(&["transfer_id"]),
+            .index(&["transfer_id"])
+            .index(&["created_at"]),
     ]
 }
 

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod dev;
 mod import;
+mod insights;
 mod migrate;
 mod serve;
 
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Config(config::Args),
     Import(import::Args),
     Candles(candles::Args),
+    Insights(insights::Args),
     Migrate(migrate::Args),
     Completions(completions::Args),
 }
@@ -36,6 +38,7 @@ impl Command {
             Self::Config(args) => config::run(args, global, output),
             Self::Import(args) => import::run(args, global, output).await,
             Self::Candles(args) => candles::run(args, global, output).await,
+            Self::Insights(args) => insights::run(args, global, output).await,
             Self::Migrate(args) => migrate::run(args, global, output).await,
             Self::Completions(args) => completions::run(&args, output),
         }

@@ -133,7 +133,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Deletes entries that have expired, and says how many: at most `batches` times [`PURGED_AT_ONCE`], each batch by
-    /// itself, so that nobody is held up for long. Two round trips a batch. Call it again while it deletes as many as it may.
+    /// itself, so that nobody is held up for long. Four round trips a batch. Call it again while it deletes as many as it may.
     ///
     /// # Errors
     /// Those of the database; batches that are gone stay gone.
@@ -144,7 +144,7 @@ impl<'a> Journal<'a> {
         let now = self.clock.now();
         let mut purged = 0;
         for _ in 0..batches {
-            let some = purge_some(self.db.writer(), now).await?;
+            let some = self.db.transaction(async |tx| purge_some(tx, now).await).await?;
             purged += some;
             if some == 0 {
                 break;

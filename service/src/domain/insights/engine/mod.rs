@@ -4,7 +4,7 @@
 //! | --- | --- | --- | --- |
 //! | server connections, and the most | of the database, of the server | of the server | - |
 //! | slow statements | kinds slower than [`SLOW_STATEMENT`] in the mean, if `pg_stat_statements` is there | `Slow_queries` since the start | - |
-//! | lock waits | statements waiting now | rows of InnoDB waited for now | - |
+//! | lock waits | statements waiting now | rows waited for now, in all of InnoDB | - |
 //! | long transactions | open longer than [`LONG_TRANSACTION`] | of InnoDB, if permitted | - |
 //! | table: rows | live, by its statistics | by its statistics | by `ANALYZE`, if it was run |
 //! | table: bytes | with indexes | with indexes | - |
