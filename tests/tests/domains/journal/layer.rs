@@ -269,8 +269,8 @@ async fn writing_logs_nothing_of_itself(database: TestDatabase) {
             .build()
             .unwrap();
         runtime.block_on(async {
+            let app = App::start(app.config().clone()).await.unwrap();
             tokio::spawn(async move {
-                let app = App::start(app.config().clone()).await.unwrap();
                 handle.attach(&app).unwrap();
                 let tried = app.db(Domain::Journal).writer();
                 tracing::info!("one");
