@@ -6,6 +6,7 @@ use serde_json::json;
 use stanchion::db::Order;
 use stanchion::domain::journal::{Interval, LogError, LogFilter, NewLogEntry, PURGED_AT_ONCE, Retention};
 use stanchion::entity::journal::{LogCategory, LogLevel};
+use stanchion::sea_orm::DbBackend;
 use stanchion::types::{Json, TimeRange, Timestamp};
 use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
@@ -267,7 +268,7 @@ async fn round_trips_are_as_documented(database: TestDatabase) {
     let now = stage.app.clock().now();
     let journal = stage.app.journal();
     journal.record([entry(now, "first")]).await.unwrap();
-    let postgres = stage.app.databases()[0].backend() == stanchion::sea_orm::DbBackend::Postgres;
+    let postgres = stage.app.databases()[0].backend() == DbBackend::Postgres;
     let (_, trips) = stage.counted(journal.record((0..10).map(|_| entry(now, "more")))).await;
     assert!(trips <= if postgres { 6 } else { 3 }, "{trips}");
     let range = TimeRange { from: Some(now), to: Some(now.plus(DAY).unwrap()) };
