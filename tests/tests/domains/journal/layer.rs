@@ -268,27 +268,26 @@ async fn writing_logs_nothing_of_itself(database: TestDatabase) {
             })
             .build()
             .unwrap();
+        let _here = tracing::subscriber::set_default(Arc::clone(&subscriber));
         runtime.block_on(async {
             let app = App::start(app.config().clone()).await.unwrap();
-            tokio::spawn(async move {
-                handle.attach(&app).unwrap();
-                let tried = app.db(Domain::Journal).writer();
-                tracing::info!("one");
-                handle.flush().await;
-                // A write that fails is told by events of its own.
-                tried.execute_unprepared("ALTER TABLE log_entries RENAME TO hidden_entries").await.unwrap();
-                tracing::info!("two");
-                let before = app.databases()[0].round_trips();
-                eventually("it tries again", async || app.databases()[0].round_trips() > before + 12).await;
-                tried.execute_unprepared("ALTER TABLE hidden_entries RENAME TO log_entries").await.unwrap();
-                handle.flush().await;
-                handle.flush().await;
-                let left = handle.close().await;
-                app.close().await;
-                left
-            })
-            .await
-            .unwrap()
+            handle.attach(&app).unwrap();
+            let tried = app.db(Domain::Journal).writer();
+            tracing::info!("one");
+            handle.flush().await;
+            // A write that fails is told by events of its own.
+            tried.execute_unprepared("ALTER TABLE log_entries RENAME TO hidden_entries").await.unwrap();
+            tracing::info!("two");
+            let before = app.databases()[0].round_trips();
+            eventually("it tries again", async || app.databases()[0].round_trips() > before + 12).await;
+            tried.execute_unprepared("ALTER TABLE hidden_entries RENAME TO log_entries").await.unwrap();
+            // As a task of its own: what waits for the journal may move between threads.
+            let flushing = handle.clone();
+            tokio::spawn(async move { flushing.flush().await }).await.unwrap();
+            let closing = handle.clone();
+            let left = tokio::spawn(async move { closing.close().await }).await.unwrap();
+            app.close().await;
+            left
         })
     })
     .await

@@ -160,8 +160,12 @@ impl JournalHandle {
         let goal = self.inner.counts.taken.load(Ordering::SeqCst);
         self.inner.counts.wanted.fetch_max(goal, Ordering::SeqCst);
         self.inner.hurry.notify_one();
-        // It fails only when the sender is gone, which this handle holds.
-        let _settled = settled.wait_for(|settled| *settled >= goal).await;
+        while *settled.borrow_and_update() < goal {
+            if settled.changed().await.is_err() {
+                // The sender is gone; but this handle holds it.
+                return;
+            }
+        }
     }
 
     /// Writes what is waiting, for at most [`close_within`](LayerOptions::close_within), and stops; what is logged later is
