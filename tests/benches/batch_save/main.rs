@@ -1,10 +1,11 @@
-//! Saving 100,000 trades into an empty table, through the domain service, with the engine's own client program, and with
-//! SeaORM's `insert_many`.
+//! Saving 100,000 trades into an empty table, by the bulk insert and through the domain service, with the engine's own
+//! client program, and with SeaORM's `insert_many`.
 //!
 //! What is measured is rows a second, in one transaction, into the table with all its keys, checks and indexes (on
-//! PostgreSQL partitioned), from the moment the values are in memory (ours, `insert_many`) or in a file (the clients). Ours
-//! does everything that [`save_trades`](stanchion::domain::trading::Trading::save_trades) does: the checks, the ids, the
-//! commit. `insert_many` is given finished rows. The table is emptied before every turn, and counted after it.
+//! PostgreSQL partitioned), from the moment the values are in memory (ours, `insert_many`) or in a file (the clients). The
+//! bulk insert does what the clients do, rows and nothing else, and makes the rows first: the checks, the ids. `save_trades`
+//! maintains the statistics too, which nobody else does: it is shown, and not judged. `insert_many` is given finished rows.
+//! The tables are emptied before every turn, and the trades counted after it.
 //!
 //! The clients read their fastest format; how each is run is in `client.rs`.
 
@@ -17,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use stanchion::entity::trading::trade::Model as Trade;
+use stanchion::config::Domain;
+use stanchion::db::bulk::{self, Rows};
+use stanchion::entity::trading::trade::{Entity, Model as Trade};
 use stanchion_tests::bench::{Arguments, Entrant, Goal, Report, Samples, first_trade_at, new_trades, take_turns};
 use stanchion_tests::testbed::Backend;
 
@@ -48,10 +51,11 @@ async fn main() -> anyhow::Result<()> {
     for backend in options.common.backends() {
         let samples = measure(backend, &options).await.with_context(|| backend.to_string())?;
         let (client, insert_many) = targets(backend);
-        let [ours, peers @ ..] = samples.as_slice() else { continue };
+        let [ours, service, peers @ ..] = samples.as_slice() else { continue };
         for peer in peers {
             report.compare(backend, ours, peer, if peer.name == insert_many::NAME { insert_many } else { client });
         }
+        report.compare(backend, service, ours, Goal::None);
     }
     report.print();
     Ok(())
@@ -77,7 +81,17 @@ async fn measure(backend: Backend, options: &Options) -> anyhow::Result<Vec<Samp
 
     let (table, trades) = (&table, &trades);
     let mut entrants = vec![
-        Entrant::new("stanchion", || async {
+        Entrant::new("stanchion, rows only", || async {
+            let (app, batch) = (table.app.clone(), trades.clone());
+            let save = async move {
+                let rows = batch.into_iter().map(|trade| trade.into_model(saved_at)).collect::<Result<Vec<_>, _>>()?;
+                let rows = Rows::of::<Entity>(rows);
+                app.transaction(Domain::Trading, async |tx| bulk::insert(tx, &rows).await).await?;
+                Ok(())
+            };
+            rate(table, save, trades.len()).await
+        }),
+        Entrant::new("stanchion, save_trades", || async {
             let (app, batch) = (table.app.clone(), trades.clone());
             rate(table, async move { Ok(app.trading().save_trades(batch).await.map(drop)?) }, trades.len()).await
         }),
@@ -92,7 +106,7 @@ async fn measure(backend: Backend, options: &Options) -> anyhow::Result<Vec<Samp
             checked_rate(table, took, trades.len()).await
         }));
     }
-    entrants.truncate(if options.common.ours { 1 } else { entrants.len() });
+    entrants.truncate(if options.common.ours { 2 } else { entrants.len() });
     take_turns(options.common.rounds.unwrap_or(ROUNDS), entrants).await
 }
 

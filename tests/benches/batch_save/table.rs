@@ -28,9 +28,11 @@ impl Table {
     /// Leaves the table as it was when it was created, and nothing to be written later of what was in it.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         let statements: &[&str] = match self.database.backend() {
-            Backend::Sqlite => &["DELETE FROM trades", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
-            Backend::Postgres => &["TRUNCATE trades", "CHECKPOINT"],
-            Backend::MariaDb => &["TRUNCATE TABLE trades"],
+            Backend::Sqlite => {
+                &["DELETE FROM trades", "DELETE FROM trade_statistics", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"]
+            }
+            Backend::Postgres => &["TRUNCATE trades, trade_statistics", "CHECKPOINT"],
+            Backend::MariaDb => &["TRUNCATE TABLE trades", "TRUNCATE TABLE trade_statistics"],
         };
         for statement in statements {
             self.app.db(Domain::Trading).writer().execute_unprepared(statement).await?;
