@@ -9,8 +9,8 @@ use stanchion::types::Text;
 use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 
-use super::another_app;
 use super::orders::draft;
+use super::{another_app, patient};
 
 on_every_backend! {
     an_instance_makes_itself_known,
@@ -187,7 +187,7 @@ async fn a_takeover_waits_for_a_write_that_has_checked_its_fence(database: TestD
 }
 
 async fn crossing_takeovers_leave_one_holder_with_the_highest_fence(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = Stage::with(database, patient).await.unwrap();
     let apps = [stage.app.clone(), another_app(&stage).await, another_app(&stage).await];
     let names = ["A", "B", "C", "D", "E", "F"];
     let exchange: Text<32> = text("binance");

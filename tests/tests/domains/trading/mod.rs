@@ -39,7 +39,13 @@ impl Random {
 async fn another_app(stage: &Stage) -> App {
     let mut config = Config::new(Database::new(stage.database.url().parse().unwrap()));
     config.database.max_open_conns = 8;
+    patient(&mut config);
     App::start_with(config, Arc::clone(&stage.clock) as Arc<dyn Clock>).await.unwrap()
+}
+
+/// Lets calls wait for a connection as long as a busy machine takes to open the many that a crowd of callers needs.
+fn patient(config: &mut Config) {
+    config.database.acquire_timeout = std::time::Duration::from_secs(60);
 }
 
 fn at(text: &str) -> Timestamp {

@@ -9,7 +9,7 @@ use stanchion::types::{Price, Quantity, new_id};
 use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 
-use super::another_app;
+use super::{another_app, patient};
 
 on_every_backend! {
     an_order_placed_twice_is_one,
@@ -76,7 +76,7 @@ async fn an_order_placed_twice_is_one(database: TestDatabase) {
 }
 
 async fn one_order_sent_by_many_at_once_is_placed_once(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = Stage::with(database, patient).await.unwrap();
     let apps = [stage.app.clone(), another_app(&stage).await];
     let placed = (0..16).map(|caller| {
         let app = apps[caller % 2].clone();
@@ -251,7 +251,7 @@ async fn orders_are_paged(database: TestDatabase) {
 }
 
 async fn a_level_has_one_live_order_however_many_try(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = Stage::with(database, patient).await.unwrap();
     let apps = [stage.app.clone(), another_app(&stage).await, another_app(&stage).await];
     let step: Price = "2.5".parse().unwrap();
     for round in 0..2 {

@@ -12,7 +12,7 @@ use stanchion::types::{Day, Timestamp};
 use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 
-use super::{DAY_MILLIS, DAY_ONE, Random, another_app, trade};
+use super::{DAY_MILLIS, DAY_ONE, Random, another_app, patient, trade};
 
 on_every_backend! {
     statistics_are_exact_however_trades_arrive,
@@ -124,7 +124,7 @@ async fn statistics_are_exact_however_trades_arrive(database: TestDatabase) {
 }
 
 async fn batches_of_two_apps_at_once_add_up(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = Stage::with(database, patient).await.unwrap();
     let apps = [stage.app.clone(), another_app(&stage).await];
     let savers = (0..8_u64).map(|saver| {
         let app = apps[usize::from(saver % 2 == 1)].clone();

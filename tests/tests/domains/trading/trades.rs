@@ -9,7 +9,7 @@ use stanchion::types::{Price, Timestamp};
 use stanchion_tests::testbed::TestDatabase;
 use stanchion_tests::{Stage, on_every_backend};
 
-use super::{another_app, trade};
+use super::{another_app, patient, trade};
 
 on_every_backend! {
     reading_is_one_round_trip,
@@ -53,7 +53,7 @@ async fn a_trade_saved_twice_is_one(database: TestDatabase) {
 }
 
 async fn one_trade_saved_by_many_at_once_is_new_once(database: TestDatabase) {
-    let stage = Stage::on(database).await.unwrap();
+    let stage = Stage::with(database, patient).await.unwrap();
     let apps = [stage.app.clone(), another_app(&stage).await];
     let savers = (0..16).map(|saver| {
         let app = apps[saver % 2].clone();
