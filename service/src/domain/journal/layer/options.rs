@@ -67,8 +67,10 @@ pub struct LayerOptions {
     pub retention: Retention,
     /// Where the time comes from: the machine's clock.
     pub clock: Arc<dyn Clock>,
-    pub(super) redacted: Vec<String>,
-    pub(super) ignored: Vec<String>,
+    /// Words, in lower case, in the names of fields whose values are not logged: see [`redact`](Self::redact).
+    pub redacted: Vec<String>,
+    /// Targets whose events are passed over, those among them that writing an entry can cause: see [`ignore`](Self::ignore).
+    pub ignored: Vec<String>,
 }
 
 impl LayerOptions {
