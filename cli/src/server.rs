@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use stanchion::App;
 use stanchion::config::Telemetry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing_subscriber::EnvFilter;
 
 use crate::output::{Failure, Output};
@@ -127,6 +128,21 @@ impl Ready {
     }
 }
 
+/// How often the service looks after what was left behind.
+const UPKEEP: Duration = Duration::from_secs(30);
+
+/// Delivers alerts and does the upkeep until the service is told to end; what has begun then is finished.
+async fn background(app: App, told: watch::Receiver<bool>) {
+    let alerting = app.alerting();
+    tokio::join!(alerting.run(end(told.clone())), app.upkeep_every(UPKEEP, end(told)));
+}
+
+/// Resolves when the service is told to end.
+async fn end(mut told: watch::Receiver<bool>) {
+    // Nobody is left to tell it only if the runtime ends.
+    let _ = told.wait_for(|told| *told).await;
+}
+
 /// Says that the service is ready, and serves until it is asked to end.
 pub(crate) async fn run(
     app: App,
@@ -144,7 +160,19 @@ pub(crate) async fn run(
         seeded,
     };
     output.line(&ready, Ready::text)?;
-    stanchion_api_examples::serve(app, listener, stop).await.context("the service failed")?;
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        stop.await;
+        tell.send_replace(true);
+    });
+    let background = tokio::spawn(background(app.clone(), told.clone()));
+    let served = stanchion_api_examples::serve(app, listener, end(told)).await.context("the service failed");
+    if served.is_err() {
+        background.abort();
+    }
+    // Aborted or done: it has nothing to say.
+    let _ = background.await;
+    served?;
     tracing::info!("stopped");
     Ok(())
 }

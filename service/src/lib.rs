@@ -14,6 +14,8 @@ pub mod db;
 #[cfg(feature = "domain")]
 pub mod domain;
 mod error;
+#[cfg(feature = "domain")]
+pub mod upkeep;
 
 #[cfg(feature = "domain")]
 pub use app::App;

@@ -104,7 +104,13 @@ fn what_cannot_be_meant_is_refused() {
         &["alerting.channels.email.url", "tls=required"],
     );
     assert_refused(&email("smtps://mail.example.com", "nobody"), &["alerting.channels.email.from"]);
-    for url in ["smtp://u:p@localhost:25", "smtp://u:p@mail.example.com?tls=required", "smtps://u:p@mail.example.com"] {
+    for url in [
+        "smtp://u:p@localhost:25",
+        "smtp://u:p@127.0.0.1",
+        "smtp://u:p@[::1]:25",
+        "smtp://u:p@mail.example.com?tls=required",
+        "smtps://u:p@mail.example.com",
+    ] {
         load(&email(url, "Ops <a@b.example>")).unwrap();
     }
 }

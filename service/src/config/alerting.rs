@@ -1,10 +1,11 @@
 //! The section `alerting`: which channels an alert goes to, where they are, and how often it is tried.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use url::{Host, Url};
+use url::Url;
 
 use super::database::duration;
 use super::error::Problem;
@@ -230,12 +231,9 @@ impl Endpoint {
             [(key, value)] if key == "tls" && value == "opportunistic" => false,
             _ => return Err("may have no parameter but tls=required or tls=opportunistic".to_owned()),
         };
-        let local = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
+        // Only for http and its like does the crate tell an address from a name.
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let local = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         if url.password().is_some() && !required && !local {
             return Err("would send its password without TLS: use smtps://, or add ?tls=required".to_owned());
         }

@@ -204,6 +204,7 @@ async fn stock(app: &App, count: usize) -> anyhow::Result<Vec<Uuid>> {
             original_price: None,
             sold_count: 0,
             rating: Rating::ZERO,
+            rating_sum: 0,
             review_count: 0,
             status: ProductStatus::OnSale,
             is_hot: false,

@@ -98,6 +98,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<ExitStatus> {
     for server in &servers {
         command.env(server.kind().variable(), server.url());
     }
+    // What `cargo run` says about this package: a build script that asks for it would build its crate anew.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     let mut child = command.spawn().map_err(|error| anyhow::Error::new(error).context(program.clone()))?;
     loop {
         tokio::select! {

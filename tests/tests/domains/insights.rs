@@ -299,6 +299,7 @@ fn product_of(at: Timestamp) -> product::Model {
         original_price: None,
         sold_count: 0,
         rating: "0".parse().unwrap(),
+        rating_sum: 0,
         review_count: 0,
         status: ProductStatus::ALL[0],
         is_hot: false,

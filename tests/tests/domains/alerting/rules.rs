@@ -336,7 +336,7 @@ async fn more_rules_than_a_transaction_takes_are_all_judged(database: TestDataba
     }
     stage.clock.advance(SECOND);
     let observation = Observation::new("cpu".parse().unwrap(), 2.0, stage.clock.now());
-    let evaluated = app.alerting().evaluate(&[observation.clone()]).await.unwrap();
+    let evaluated = app.alerting().evaluate(std::slice::from_ref(&observation)).await.unwrap();
     assert_eq!((evaluated.rules, evaluated.fired.len()), (450, 450));
     assert_eq!(evaluated.fired.iter().collect::<BTreeSet<_>>().len(), 450);
     assert_eq!(app.alerting().evaluate(&[observation]).await.unwrap().late, 450);

@@ -40,7 +40,7 @@ async fn at_most_one_address_is_the_default_whoever_asks_at_once(database: TestD
         let calls = (0..12).map(|number: usize| {
             let (app, id) = (stage.app.clone(), ids[number % 4]);
             tokio::spawn(async move {
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     app.identity()
                         .add_address(ann.id, new(&format!("{round} {number}"), true))
                         .await

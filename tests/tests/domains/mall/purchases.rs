@@ -112,7 +112,7 @@ async fn of_two_decisions_at_once_one_holds(database: TestDatabase) {
         let results: Vec<_> = join_all(decisions).await.into_iter().map(Result::unwrap).collect();
         let held: Vec<usize> = (0..8).filter(|number| results[*number].is_ok()).collect();
         assert_eq!(held.len(), 1, "{results:?}");
-        let expected = if held[0] % 2 == 0 { Completed } else { Rejected };
+        let expected = if held[0].is_multiple_of(2) { Completed } else { Rejected };
         assert_eq!(stage.app.mall().purchase(id).await.unwrap().status, expected);
     }
 }

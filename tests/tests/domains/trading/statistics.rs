@@ -43,8 +43,11 @@ async fn rebuilt(app: &App) -> Vec<Statistic> {
     all.into_iter().map(timeless).collect()
 }
 
+/// Trades, their sums, wins, losses, and the deepest fall.
+type Figures = (i64, [Decimal; 6], i64, i64, Decimal);
+
 /// What the trades add up to, the plain way.
-fn expected(numbers: &BTreeSet<u64>) -> BTreeMap<(String, Day), (i64, [Decimal; 6], i64, i64, Decimal)> {
+fn expected(numbers: &BTreeSet<u64>) -> BTreeMap<(String, Day), Figures> {
     let mut days: BTreeMap<(String, Day), Vec<NewTrade>> = BTreeMap::new();
     for number in numbers {
         let trade = trade(*number);
