@@ -1,5 +1,6 @@
 //! Figures are what the tables say, exactly, and are loaded once however many ask.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -12,6 +13,7 @@ use stanchion::entity::identity::{UserLevel, user, user_level_change};
 use stanchion::entity::journal::LogLevel;
 use stanchion::entity::mall::{PointsKind, PurchaseStatus, points_account, points_transaction, purchase_order};
 use stanchion::entity::ordering::{OrderStatus, PaymentStatus, order};
+use stanchion::migration::partitions::{self, Month};
 use stanchion::sea_orm::{DbBackend, EntityTrait, IntoActiveModel};
 use stanchion::types::{Json, Money, Text, Timestamp, id_at};
 use stanchion_tests::testbed::TestDatabase;
@@ -87,6 +89,14 @@ fn order(buyer: u128, at: Timestamp, amount: &str, paid: bool) -> order::Model {
     }
 }
 
+/// Inserts orders, seeing first that their months have a partition.
+async fn place(app: &App, orders: impl IntoIterator<Item = order::Model>) {
+    let orders: Vec<order::Model> = orders.into_iter().collect();
+    let months = orders.iter().map(|order| Month::of(order.created_at)).collect::<BTreeSet<_>>();
+    partitions::ensure(app.db(Domain::Ordering).writer(), "orders", months).await.unwrap();
+    insert::<order::Entity>(app, Domain::Ordering, orders).await;
+}
+
 fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
 }
@@ -130,7 +140,7 @@ async fn users_are_counted_by_period_by_level_and_by_what_they_order(database: T
     // The first two ordered before the period; the second of them, and the third, in it, twice.
     let orders = [(1, 31), (1, 45), (2, 31), (2, 30), (3, 2), (3, 1), (9, 61)];
     let orders = orders.map(|(buyer, days)| order(buyer, ago(days), "1", false));
-    insert::<order::Entity>(&stage.app, Domain::Ordering, orders).await;
+    place(&stage.app, orders).await;
 
     let figures = stage.app.insights().last_days(30).await.unwrap();
     assert_eq!(figures.users.registered, 2);
@@ -151,7 +161,7 @@ async fn orders_add_up_exactly_by_the_day(database: TestDatabase) {
         order(1, midnight.plus(DAY * 2).unwrap(), "0.1", true),
         order(1, midnight.plus(DAY * 2).unwrap(), "0.2", true),
     ];
-    insert::<order::Entity>(&stage.app, Domain::Ordering, orders).await;
+    place(&stage.app, orders).await;
     let figures = stage.app.insights().last_days(30).await.unwrap();
     let days: Vec<(String, u64, Decimal)> =
         figures.orders.daily.iter().map(|day| (day.day.to_string(), day.paid, day.gmv)).collect();
@@ -360,7 +370,7 @@ async fn the_health_score_follows_the_figures(database: TestDatabase) {
     // One order in four is paid, every fifth log entry is an error, and nobody came where one went.
     let orders = (0..4).map(|number| order(1, at, "10", number == 0));
     let gone = order(2, now.minus(DAY * 40).unwrap(), "1", false);
-    insert::<order::Entity>(&stage.app, Domain::Ordering, orders.chain([gone])).await;
+    place(&stage.app, orders.chain([gone])).await;
     let entries = (0..5).map(|number| NewLogEntry {
         ts: at,
         service: "shop".parse().unwrap(),

@@ -45,11 +45,11 @@ impl InsightsCache {
         key: Key,
         load: impl Future<Output = Result<BusinessFigures, Error>>,
     ) -> Result<Arc<BusinessFigures>, Error> {
-        let loaded = self.business.try_get_with(key, async { load.await.map(Arc::new) }).await;
+        let loaded = Box::pin(self.business.try_get_with(key, async { load.await.map(Arc::new) })).await;
         loaded.map_err(|error| Arc::try_unwrap(error).unwrap_or_else(Error::other))
     }
 
     pub(super) async fn engines(&self, load: impl Future<Output = Vec<EngineFigures>>) -> Arc<Vec<EngineFigures>> {
-        self.engines.get_with((), async { Arc::new(load.await) }).await
+        Box::pin(self.engines.get_with((), async { Arc::new(load.await) })).await
     }
 }

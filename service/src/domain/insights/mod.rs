@@ -79,14 +79,15 @@ impl<'a> Insights<'a> {
 
     async fn load(&self, period: Period) -> Result<BusinessFigures, Error> {
         let reader = |domain| self.app.db(domain).reader();
+        // Boxed: together these futures are more than a stack of a caller may have left.
         let (users, activity, orders, purchases, points, reviews, logs) = futures::try_join!(
-            users(reader(Domain::Identity), period),
-            activity(reader(Domain::Ordering), period),
-            orders(reader(Domain::Ordering), period),
-            purchases(reader(Domain::Mall), period),
-            points(reader(Domain::Mall), period),
-            reviews(reader(Domain::Catalog), period),
-            logs(reader(Domain::Journal), period),
+            Box::pin(users(reader(Domain::Identity), period)),
+            Box::pin(activity(reader(Domain::Ordering), period)),
+            Box::pin(orders(reader(Domain::Ordering), period)),
+            Box::pin(purchases(reader(Domain::Mall), period)),
+            Box::pin(points(reader(Domain::Mall), period)),
+            Box::pin(reviews(reader(Domain::Catalog), period)),
+            Box::pin(logs(reader(Domain::Journal), period)),
         )?;
         Ok(BusinessFigures { period, users, activity, orders, purchases, points, reviews, logs })
     }

@@ -30,7 +30,7 @@ pub struct NewAudit {
     pub resource_id: Option<Text<64>>,
     /// Whether it was allowed.
     pub granted: bool,
-    /// The thing as it was. Floats may be stored one last digit off.
+    /// The thing as it was. Floats may be stored one last digit off; the very largest, above 1e307, may be refused.
     pub before: Option<Json>,
     /// The thing as it became, likewise.
     pub after: Option<Json>,

@@ -125,21 +125,26 @@ fn settled_value(value: Value) -> Result<Value, ValueError> {
 const ATTEMPTS: usize = 16;
 
 fn settled_number(mut number: Number) -> Result<Number, ValueError> {
+    let expected = "made of numbers that come back as they are";
+    let refused = || ValueError::at("audit_entries", Problem::Malformed { expected });
     for _ in 0..ATTEMPTS {
         let short = number.to_string();
-        let same = |spelling: &str| match serde_json::from_str::<Number>(spelling) {
-            Ok(read) if digits(&read.to_string()) == digits(&short) => None,
-            Ok(read) => Some(read),
-            Err(_) => None,
+        // What a spelling is read as, where that is another number. The largest floats, in full, are not read at all.
+        let another = |spelling: &str| match serde_json::from_str::<Number>(spelling) {
+            Ok(read) => Ok((digits(&read.to_string()) != digits(&short)).then_some(read)),
+            Err(_) => Err(refused()),
         };
         // As it is written here, and in full, as PostgreSQL writes it.
-        match same(&short).or_else(|| same(&in_full(&short))) {
+        let read = match another(&short)? {
+            Some(read) => Some(read),
+            None => another(&in_full(&short))?,
+        };
+        match read {
             None => return Ok(number),
             Some(read) => number = read,
         }
     }
-    let expected = "made of numbers that come back as they are";
-    Err(ValueError::at("audit_entries", Problem::Malformed { expected }))
+    Err(refused())
 }
 
 /// A number without an exponent.
@@ -218,7 +223,11 @@ mod tests {
         for _ in 0..20_000 {
             bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let Some(number) = Number::from_f64(f64::from_bits(bits)) else { continue };
-            let settled = settled_number(number).unwrap();
+            // Only at the end of the range there may be none.
+            let Ok(settled) = settled_number(number.clone()) else {
+                assert!(number.as_f64().unwrap().abs() > 1e307, "{number}");
+                continue;
+            };
             for spelling in [settled.to_string(), in_full(&settled.to_string())] {
                 let read: Number = serde_json::from_str(&spelling).unwrap();
                 assert_eq!(digits(&read.to_string()), digits(&settled.to_string()));

@@ -24,8 +24,12 @@ const SECRETS: [&str; 12] = [
 ];
 
 /// Where the events come from that writing an entry can cause: they are passed over.
-const OWN_TARGETS: [&str; 9] = [
+const OWN_TARGETS: [&str; 13] = [
     "sqlx",
+    "sqlx_core",
+    "sqlx_mysql",
+    "sqlx_postgres",
+    "sqlx_sqlite",
     "sea_orm",
     "sea_orm_migration",
     "stanchion::db",
@@ -127,7 +131,9 @@ mod tests {
     #[test]
     fn a_target_is_ignored_with_what_is_below_it_alone() {
         let options = LayerOptions::new("shop".parse().unwrap()).ignore("hyper");
-        for target in ["sqlx", "sqlx::query", "hyper", "hyper::client", "stanchion::db::retry"] {
+        for target in
+            ["sqlx", "sqlx::query", "sqlx_mysql::connection::tls", "hyper", "hyper::client", "stanchion::db::retry"]
+        {
             assert!(options.ignores(target), "{target}");
         }
         for target in ["sqlx_shop", "shop", "stanchion::domain::ordering", "hyperion"] {
