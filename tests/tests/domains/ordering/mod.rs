@@ -8,3 +8,4 @@ mod payments;
 mod queries;
 mod shop;
 mod split;
+mod upkeep;
