@@ -46,6 +46,8 @@ impl Service {
         let served = stanchion_api_examples::serve(app.clone(), listener, async {
             let _ = stopped.await;
         });
+        // Nothing here is encrypted, and yet the client asks for a provider; another test may have named it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // A proxy of the machine has no part in this.
         let http = Client::builder().no_proxy().build().unwrap();
         Self { url, http, app, stop, server: tokio::spawn(served), _database: database }

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,8 @@ pub struct Pool {
     doubt: Arc<Doubt>,
     resting: Resting,
     trips: RoundTrips,
+    /// By which the driver's pool finds itself.
+    _held: Arc<dyn Any + Send + Sync>,
 }
 
 /// Counts what a pool and its transactions asked the engine, across clones.
@@ -44,9 +47,15 @@ impl RoundTrips {
 }
 
 impl Pool {
-    pub(super) fn new(inner: DatabaseConnection, writes: bool, doubt: Arc<Doubt>, most_resting: usize) -> Self {
+    pub(super) fn new(
+        inner: DatabaseConnection,
+        writes: bool,
+        doubt: Arc<Doubt>,
+        most_resting: usize,
+        held: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
         let resting = Resting::new(most_resting, Arc::clone(&doubt));
-        Self { inner, writes, doubt, resting, trips: RoundTrips::default() }
+        Self { inner, writes, doubt, resting, trips: RoundTrips::default(), _held: held }
     }
 
     /// SeaORM's own handle of the pool. Beginning a transaction on it is not safe against cancellation.

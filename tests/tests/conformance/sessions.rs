@@ -21,6 +21,7 @@ on_every_backend! { migrated:
     connections_go_back_to_the_drivers_pool_also_when_nobody_wants_them,
     whatever_wants_a_connection_gets_one_while_others_come_and_go,
     a_database_can_be_dropped_without_a_runtime,
+    what_is_dropped_closes_its_connections,
     a_refused_or_missing_database_is_named_without_its_password,
 }
 
@@ -200,4 +201,36 @@ async fn a_refused_or_missing_database_is_named_without_its_password(database: T
     assert!(matches!(error, ConnectError::Refused { .. }), "{}", whole(&error));
     let password = url.password().unwrap();
     assert!(!whole(&error).contains(password), "{}", whole(&error));
+}
+
+async fn what_is_dropped_closes_its_connections(database: TestDatabase) {
+    let path = settings(&database).url.sqlite_path().map(std::path::Path::to_path_buf);
+    let observer = if path.is_some() { None } else { Some(open(&database).await) };
+    let others = async || match (&observer, &path) {
+        // The observer asks on its own connection, which it counts too.
+        (Some(observer), _) => {
+            let sql = match observer.backend() {
+                DbBackend::Postgres => {
+                    "SELECT CAST(count(*) - 1 AS text) FROM pg_stat_activity WHERE datname = current_database()"
+                }
+                _ => "SELECT CAST(count(*) - 1 AS CHAR) FROM information_schema.processlist WHERE db = database()",
+            };
+            all(observer.reader(), sql).await[0].parse().unwrap()
+        }
+        (None, Some(path)) => {
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            open.filter(|link| {
+                link.as_ref().is_ok_and(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == *path))
+            })
+            .count()
+        }
+        (None, None) => unreachable!("every database is a file or on a server"),
+    };
+    let db = open(&database).await;
+    for pool in [db.writer(), db.reader()] {
+        assert_eq!(all(pool, "SELECT '1'").await, ["1"]);
+    }
+    assert!(others().await >= 2);
+    drop(db);
+    eventually("the connections are closed", async || others().await == 0).await;
 }

@@ -50,9 +50,8 @@ fn pool(config: &Database, options: MySqlConnectOptions, writes: bool) -> Pool {
             })
         })
         .connect_lazy_with(options);
-    // The cell is new, so it is empty.
-    let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns))
+    let held = cell.hold(&pool);
+    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns), held)
 }
 
 /// One statement for all settings. Comments of the form `/*M! */` are read by MariaDB alone, `/*!80000 */` by MySQL 8.

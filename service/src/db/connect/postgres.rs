@@ -40,7 +40,6 @@ fn pool(config: &Database, options: PgConnectOptions, writes: bool) -> Pool {
     let doubt = Arc::default();
     let (pool_options, cell) = pool_options::<sqlx::Postgres>(config, &doubt);
     let pool = pool_options.connect_lazy_with(options);
-    // The cell is new, so it is empty.
-    let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns))
+    let held = cell.hold(&pool);
+    Pool::new(pool.into(), writes, doubt, most_resting(config, config.max_open_conns), held)
 }

@@ -75,7 +75,6 @@ fn pool(config: &Database, options: SqliteConnectOptions, connections: u32, writ
     let kept = pool_options.max_connections(connections).min_connections(0);
     let kept = if writes { kept.max_lifetime(None).idle_timeout(None) } else { kept };
     let pool = kept.connect_lazy_with(options);
-    // The cell is new, so it is empty.
-    let _set = cell.set(pool.clone());
-    Pool::new(pool.into(), writes, doubt, most_resting(config, connections))
+    let held = cell.hold(&pool);
+    Pool::new(pool.into(), writes, doubt, most_resting(config, connections), held)
 }

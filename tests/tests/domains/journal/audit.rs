@@ -89,7 +89,7 @@ async fn what_is_appended_verifies_with_every_kind_of_value(database: TestDataba
         json!({"z": 1, "a": {"c": [], "b": {}}, "é": "🦀", "": "\u{202e}right to left"}),
         json!([0, -0.0, 1.0, 1e2, 100, 0.1, 1e-7, 1e21, 1.5e300, -2.5e-300, 12_345_678_901_234_567_000_u64]),
         json!([i64::MIN, i64::MAX, u64::MAX, 9_007_199_254_740_993_i64, 0.300_000_000_000_000_04, 5e-324, 1e300]),
-        json!(1.234_567_890_123_456_7e19),
+        json!([1.234_567_890_123_456_7e19, f64::MAX, f64::MIN_POSITIVE]),
         json!("\u{1}\t\n\"\\"),
     ];
     let times = ["1970-01-01T00:00:00Z", "2026-03-01T12:00:00.123456789Z", "2300-01-01T00:00:00.000001Z"];
@@ -293,11 +293,6 @@ async fn bad_entries_are_refused(database: TestDatabase) {
         (NewAudit { action: "".parse().unwrap(), ..audit(now, 1) }, "audit_entries.action"),
         (NewAudit { resource: " \n".parse().unwrap(), ..audit(now, 1) }, "audit_entries.resource"),
         (audit(Timestamp::from_millis(-1).unwrap(), 1), "audit_entries.occurred_at"),
-        // In full, as PostgreSQL writes it, it cannot be read.
-        (
-            NewAudit { after: Some(Json::try_from(json!({"n": f64::MAX})).unwrap()), ..audit(now, 1) },
-            "audit_entries.state_after",
-        ),
     ] {
         let refused = stage.app.journal().append([audit(now, 2), bad]).await.unwrap_err();
         assert!(refused.is_invalid() && refused.to_string().starts_with(column), "{refused}");

@@ -62,8 +62,9 @@ async fn a_part_that_fails_does_not_keep_the_others_from_being_done(database: Te
     shop.stage.clock.advance(OVERDUE_AFTER * 2);
     // What expires coupons reads it.
     let db = shop.app().databases()[0].writer();
-    db.execute_unprepared("DROP TABLE coupon_redemptions").await.unwrap();
-    db.execute_unprepared("DROP TABLE user_coupons").await.unwrap();
+    for table in ["coupon_redemptions", "user_coupons", "coupons"] {
+        db.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
+    }
     let kept = shop.app().upkeep().await;
     assert_eq!((kept.ordering.finished, kept.failed), (1, 1), "{kept:?}");
 }

@@ -4,7 +4,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::canonical::{hash, settled};
+use super::canonical::hash;
 use super::{AuditHead, CHAIN};
 use crate::Error;
 use crate::db::Tx;
@@ -30,9 +30,9 @@ pub struct NewAudit {
     pub resource_id: Option<Text<64>>,
     /// Whether it was allowed.
     pub granted: bool,
-    /// The thing as it was. Floats may be stored one last digit off; the very largest, above 1e307, may be refused.
+    /// The thing as it was.
     pub before: Option<Json>,
-    /// The thing as it became, likewise.
+    /// The thing as it became.
     pub after: Option<Json>,
     /// The address that the request came from.
     pub ip: Option<IpAddr>,
@@ -68,8 +68,8 @@ impl NewAudit {
             resource: self.resource.non_blank().at("audit_entries.resource")?,
             resource_id: self.resource_id,
             granted: self.granted,
-            state_before: self.before.map(settled).transpose().at("audit_entries.state_before")?,
-            state_after: self.after.map(settled).transpose().at("audit_entries.state_after")?,
+            state_before: self.before,
+            state_after: self.after,
             ip: self.ip.map(|ip| ip.to_string().parse()).transpose().at("audit_entries.ip")?,
             occurred_at: self.occurred_at,
             prev_hash: head.hash.parse().at("audit_entries.prev_hash")?,
