@@ -7,6 +7,9 @@ missing_servers() {
   if [ -z "${STANCHION_TEST_POSTGRES_URL:-}" ] && ! has_postgres; then echo PostgreSQL; fi
   if [ -z "${STANCHION_TEST_MYSQL_URL:-}" ] && ! has_program mariadbd; then echo MariaDB; fi
   if [ -z "${STANCHION_TEST_REDIS_URL:-}" ] && ! has_program redis-server; then echo Redis; fi
+  if ! has_program pgbouncer; then echo PgBouncer; fi
+  # Tests set other processes' clocks by it, on Linux alone.
+  if [ "$(uname)" = Linux ] && ! has_program faketime; then echo faketime; fi
 }
 
 has_program() {
@@ -27,6 +30,8 @@ missing_packages() {
       PostgreSQL) echo postgresql ;;
       MariaDB) echo mariadb-server ;;
       Redis) echo redis-server ;;
+      PgBouncer) echo pgbouncer ;;
+      faketime) echo faketime ;;
     esac
   done
   if ! has_program cc; then printf '%s\n' build-essential pkg-config; fi
@@ -56,7 +61,7 @@ install_packages() {
     for package in $packages; do
       case $package in
         mariadb-server) "${as_root[@]}" systemctl --quiet disable --now mariadb || true ;;
-        postgresql | redis-server) "${as_root[@]}" systemctl --quiet disable --now "$package" || true ;;
+        pgbouncer | postgresql | redis-server) "${as_root[@]}" systemctl --quiet disable --now "$package" || true ;;
       esac
     done
   fi
@@ -90,9 +95,9 @@ explain_missing() {
     if command -v apt-get >/dev/null; then
       echo "  sudo apt-get install" $(missing_packages)
     elif [ "$(uname)" = Darwin ]; then
-      echo "  brew install postgresql@17 mariadb redis"
+      echo "  brew install postgresql@17 mariadb redis pgbouncer"
     else
-      echo "  install PostgreSQL (initdb, postgres), MariaDB (mariadbd, mariadb-install-db) and redis-server"
+      echo "  install PostgreSQL (initdb, postgres), MariaDB (mariadbd, mariadb-install-db), redis-server, pgbouncer and faketime"
     fi
     echo "or name servers that run already, such as those of docker/compose.yml (docker compose -f docker/compose.yml up -d):"
     echo "  STANCHION_TEST_POSTGRES_URL=postgres://stanchion:PASSWORD@127.0.0.1:5432/stanchion"

@@ -131,10 +131,19 @@ impl Ready {
 /// How often the service looks after what was left behind.
 const UPKEEP: Duration = Duration::from_secs(30);
 
-/// Delivers alerts and does the upkeep until the service is told to end; what has begun then is finished.
+/// Delivers alerts, does the upkeep and holds this instance's symbols, if there are any, until the service is told to end;
+/// what has begun then is finished.
 async fn background(app: App, told: watch::Receiver<bool>) {
     let alerting = app.alerting();
-    tokio::join!(alerting.run(end(told.clone())), app.upkeep_every(UPKEEP, end(told)));
+    let desk = async {
+        if app.config().trading.symbols.is_empty() {
+            return;
+        }
+        if let Err(error) = app.trading_desk().run(end(told.clone())).await {
+            tracing::error!(%error, "this instance trades no symbols");
+        }
+    };
+    tokio::join!(alerting.run(end(told.clone())), app.upkeep_every(UPKEEP, end(told.clone())), desk);
 }
 
 /// Resolves when the service is told to end.

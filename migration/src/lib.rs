@@ -25,6 +25,8 @@ mod m20261120_000010_journal;
 mod m20261120_000011_text_search;
 mod m20261120_000012_append_only_times;
 mod m20261120_000013_partitions;
+mod m20261121_000014_cache_invalidations;
+mod m20261121_000015_locks;
 
 pub use connect::{ConnectError, connect};
 pub use migrator::Migrator;

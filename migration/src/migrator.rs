@@ -23,6 +23,8 @@ fn all() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(crate::m20261120_000011_text_search::Migration),
         Box::new(crate::m20261120_000012_append_only_times::Migration),
         Box::new(crate::m20261120_000013_partitions::Migration),
+        Box::new(crate::m20261121_000014_cache_invalidations::Migration),
+        Box::new(crate::m20261121_000015_locks::Migration),
     ]
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, try_join_all};
 
 use crate::Error;
+use crate::cache::{Cache, CacheOptions};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Domain};
+use crate::config::{self, Config, Domain, LockKind, RedisUrl};
 use crate::db::{Db, Options, Tx, TxBody};
 use crate::domain::alerting::{Alerting, Channels};
-use crate::domain::catalog::Catalog;
-use crate::domain::identity::{Identity, Keyring};
+use crate::domain::catalog::{Catalog, Pages};
+use crate::domain::identity::{Identity, Keyring, Summaries};
 use crate::domain::insights::{Insights, InsightsCache};
 use crate::domain::inventory::Inventory;
 use crate::domain::journal::Journal;
@@ -18,8 +19,10 @@ use crate::domain::market::Market;
 use crate::domain::marketing::Marketing;
 use crate::domain::ordering::{Databases, Ordering};
 use crate::domain::partitions::Partitions;
-use crate::domain::trading::Trading;
+use crate::domain::trading::{Desk, Trading};
+use crate::lock::{InProcess, LockStore, Locks, RedisLocks, SessionStore, TableStore};
 use crate::migration::{Migrator, MigratorTrait, partitions};
+use crate::redis::{self, Redis};
 
 /// Everything a service needs, put together from a [`Config`]: databases and domain services.
 ///
@@ -53,6 +56,11 @@ struct Inner {
     keyring: Keyring,
     channels: Channels,
     insights: InsightsCache,
+    cache: Cache,
+    desk: Desk,
+    locks: Locks,
+    pages: Pages,
+    summaries: Summaries,
 }
 
 impl App {
@@ -93,14 +101,28 @@ impl App {
             Db::connect(name, database, Options { create: database.url.is_in_memory() }).await
         });
         let databases = try_join_all(connections).await?;
-        let domains = config
+        let domains: Vec<_> = config
             .distinct_databases()
             .enumerate()
             .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
             .collect();
-        let partitions = Partitions::default();
-        let insights = InsightsCache::default();
-        let inner = Inner { config, databases, domains, clock, partitions, keyring, channels, insights };
+        let (cache, locks) = (cache(&config)?, locks(&config, &databases)?);
+        let desk = Desk::new(databases[place(&domains, Domain::Trading)].clone(), Arc::clone(&clock), &config);
+        let inner = Inner {
+            config,
+            databases,
+            domains,
+            clock,
+            partitions: Partitions::default(),
+            keyring,
+            channels,
+            insights: InsightsCache::shared(&cache)?,
+            pages: Pages::new(&cache)?,
+            summaries: Summaries::new(&cache)?,
+            cache,
+            desk,
+            locks,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -136,8 +158,12 @@ impl App {
 
     /// The database that a domain lives in.
     pub fn db(&self, domain: Domain) -> &Db {
-        let at = self.inner.domains.iter().find(|(known, _)| *known == domain).map_or(0, |(_, at)| *at);
-        &self.inner.databases[at]
+        &self.inner.databases[place(&self.inner.domains, domain)]
+    }
+
+    /// The cache: in this process and, if `cache.redis` is configured, in Redis.
+    pub fn cache(&self) -> &Cache {
+        &self.inner.cache
     }
 
     /// Runs `body` in a transaction on a domain's database: [`Db::transaction`].
@@ -154,12 +180,18 @@ impl App {
 
     /// Users.
     pub fn identity(&self) -> Identity<'_> {
-        Identity::new(self.db(Domain::Identity), self.clock(), &self.inner.keyring)
+        Identity::new(self.db(Domain::Identity), self.clock(), &self.inner.keyring, &self.inner.summaries)
     }
 
     /// Trades and exchange orders.
     pub fn trading(&self) -> Trading<'_> {
         Trading::new(self.db(Domain::Trading), self.clock(), &self.inner.partitions)
+    }
+
+    /// Keeps this instance's share of the symbols of the configuration held, while it is run: see [`Desk`]. Always the same
+    /// one.
+    pub fn trading_desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     /// Alert rules, and the alerts they raise.
@@ -169,7 +201,7 @@ impl App {
 
     /// Categories, products and reviews.
     pub fn catalog(&self) -> Catalog<'_> {
-        Catalog::new(self.db(Domain::Catalog), self.clock())
+        Catalog::new(self.db(Domain::Catalog), self.clock(), &self.inner.pages)
     }
 
     /// Business figures over all domains, and how the databases are.
@@ -213,8 +245,14 @@ impl App {
         Ordering::new(databases, self.clock(), &self.inner.partitions)
     }
 
+    /// Locks: who works on what. Kept where the section `distributed_lock` says; in the process when it is not enabled.
+    pub fn locks(&self) -> &Locks {
+        &self.inner.locks
+    }
+
     /// Closes all connections, once those that are in use have come back.
     pub async fn close(&self) {
+        self.cache().close().await;
         for db in self.databases() {
             db.close().await;
         }
@@ -227,6 +265,43 @@ impl fmt::Debug for App {
     }
 }
 
+/// A cache as it is configured.
+fn cache(config: &Config) -> Result<Cache, Error> {
+    let redis = config.cache.redis.as_ref().map(|url| redis(config, url));
+    let options = CacheOptions {
+        prefix: config.cache.namespace.clone(),
+        l1_capacity: config.cache.l1_capacity as u64,
+        max_staleness: config.cache.max_staleness,
+    };
+    Cache::new(options, redis)
+}
+
+/// Which of the databases a domain lives in.
+fn place(domains: &[(Domain, usize)], domain: Domain) -> usize {
+    domains.iter().find(|(known, _)| *known == domain).map_or(0, |(_, at)| *at)
+}
+
+/// Locks as they are configured. Those of a database are in the default one, which is the first.
+fn locks(config: &Config, databases: &[Db]) -> Result<Locks, Error> {
+    let settings = &config.distributed_lock;
+    let store: Arc<dyn LockStore> = match (settings.store(), &settings.redis) {
+        (LockKind::InProcess, _) => Arc::new(InProcess::new()),
+        (LockKind::Redis, Some(url)) => Arc::new(RedisLocks::new(redis(config, url), &config.cache.namespace)),
+        (LockKind::Session, _) => Arc::new(SessionStore::new(&config.database, &config.cache.namespace)?),
+        (LockKind::Table, _) => Arc::new(TableStore::new(databases[0].clone())),
+        (LockKind::Redis, None) => {
+            return Err(Error::Invalid("locks are to be kept in Redis; set distributed_lock.redis.addr".to_owned()));
+        }
+    };
+    Ok(Locks::with(store, &*config.instance.id, settings.on_outage))
+}
+
+/// A handle to Redis, which connects when it is first used: that it is down keeps no service from starting.
+fn redis(config: &Config, url: &RedisUrl) -> Redis {
+    let config::Redis { connect_timeout, command_timeout, .. } = config.redis;
+    Redis::new(url.clone(), redis::Options { connect_timeout, command_timeout })
+}
+
 async fn check_migrated(db: &Db) -> Result<(), Error> {
     let pending = Migrator::get_pending_migrations_read_only(db.writer()).await?;
     if pending.is_empty() {
@@ -234,4 +309,15 @@ async fn check_migrated(db: &Db) -> Result<(), Error> {
     }
     let pending = pending.len();
     Err(Error::NotMigrated { database: db.name(), engine: db.backend().as_str(), pending })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starting_can_be_spawned() {
+        fn spawnable<F: Send>(_: F) {}
+        spawnable(App::start(Config::default()));
+    }
 }

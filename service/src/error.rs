@@ -3,8 +3,11 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
+use crate::cache::CacheError;
 use crate::config::ConfigError;
 use crate::db::{ConnectError, CursorError, DatabaseError, Kind};
+use crate::lock::LockError;
+use crate::redis::RedisError;
 use crate::types::ValueError;
 
 /// What can go wrong in Stanchion, seen from a service: what it can act on has a predicate, the rest is kept as a source.
@@ -40,6 +43,15 @@ pub enum Error {
     /// A database refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Redis failed.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// A loader of the cache failed, whose own error the predicates see; or the cache was asked for what makes no sense.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A lock is held by somebody else, was lost, or cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A value that its column cannot hold.
     #[error(transparent)]
     Value(#[from] ValueError),
@@ -95,51 +107,71 @@ impl Error {
 
     /// The service's own error of that type, if it is one.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
-        match self {
+        match self.loaders() {
             Self::Other(error) => error.downcast_ref(),
             _ => None,
         }
     }
 
-    /// The kind of a database's answer, if it is one.
-    pub const fn database_kind(&self) -> Option<Kind> {
+    /// What went wrong: the loader's error where the cache passes one on.
+    fn loaders(&self) -> &Self {
         match self {
-            Self::Database(error) | Self::CommitUnknown(error) => Some(error.kind()),
+            Self::Cache(CacheError::Load(error)) => error.loaders(),
+            error => error,
+        }
+    }
+
+    /// The kind of a database's answer, if it is one.
+    pub fn database_kind(&self) -> Option<Kind> {
+        match self.loaders() {
+            Self::Database(error) | Self::CommitUnknown(error) | Self::Lock(LockError::Database(error)) => {
+                Some(error.kind())
+            }
             _ => None,
         }
     }
 
     /// Whether it is at odds with what is stored: a key that is taken, a reference that does not hold, a rule that is not
     /// met, a state that does not allow it. The same call will not succeed later by itself.
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Stale { .. })
-            || matches!(
-                self.database_kind(),
-                Some(Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation)
-            )
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self.loaders(),
+            Self::Conflict(_) | Self::Stale { .. } | Self::Lock(LockError::Held { .. } | LockError::Stale { .. })
+        ) || matches!(
+            self.database_kind(),
+            Some(Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation)
+        )
     }
 
     /// Whether somebody else changed it since it was read: read again, then the same change may succeed.
-    pub const fn is_stale(&self) -> bool {
-        matches!(self, Self::Stale { .. })
+    pub fn is_stale(&self) -> bool {
+        matches!(self.loaders(), Self::Stale { .. } | Self::Lock(LockError::Stale { .. } | LockError::Lost { .. }))
     }
 
     /// Whether what was asked for does not exist.
-    pub const fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. }) || matches!(self.database_kind(), Some(Kind::NoRow))
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.loaders(), Self::NotFound { .. }) || matches!(self.database_kind(), Some(Kind::NoRow))
     }
 
     /// Whether the input is to blame: a value out of its column's range, a cursor that does not belong here, a request that
     /// makes no sense.
-    pub const fn is_invalid(&self) -> bool {
-        matches!(self, Self::Value(_) | Self::Cursor(_) | Self::Config(_) | Self::Invalid(_))
+    pub fn is_invalid(&self) -> bool {
+        matches!(
+            self.loaders(),
+            Self::Value(_)
+                | Self::Cursor(_)
+                | Self::Config(_)
+                | Self::Invalid(_)
+                | Self::Lock(LockError::Name(_) | LockError::Options(_))
+        ) || matches!(self, Self::Cache(error) if error.is_invalid())
             || matches!(self.database_kind(), Some(Kind::InvalidValue | Kind::NotNullViolation))
     }
 
     /// Whether the database cannot be used now, and the same call may succeed later: unreachable, read-only, full, or no
     /// connection free.
-    pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Connect(_))
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self.loaders(), Self::Connect(_))
+            || matches!(self.loaders(), Self::Redis(error) | Self::Lock(LockError::Redis(error)) if error.is_unavailable())
             || matches!(
                 self.database_kind(),
                 Some(
@@ -154,13 +186,14 @@ impl Error {
     }
 
     /// Whether it took too long: a statement, or the wait for a connection.
-    pub const fn is_timeout(&self) -> bool {
-        matches!(self.database_kind(), Some(Kind::StatementTimeout | Kind::PoolExhausted | Kind::LockTimeout))
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.loaders(), Self::Cache(CacheError::Timeout { .. }))
+            || matches!(self.database_kind(), Some(Kind::StatementTimeout | Kind::PoolExhausted | Kind::LockTimeout))
     }
 
     /// Whether the same transaction, run again, may succeed at once.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_transient())
+    pub fn is_transient(&self) -> bool {
+        matches!(self.loaders(), Self::Database(error) if error.is_transient())
     }
 }
 

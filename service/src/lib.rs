@@ -8,12 +8,15 @@
 
 #[cfg(feature = "domain")]
 mod app;
+pub mod cache;
 mod clock;
 pub mod config;
 pub mod db;
 #[cfg(feature = "domain")]
 pub mod domain;
 mod error;
+pub mod lock;
+pub mod redis;
 #[cfg(feature = "domain")]
 pub mod upkeep;
 

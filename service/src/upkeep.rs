@@ -1,6 +1,7 @@
 //! What a service does when nobody asks: it brings checkouts and the outbox to an end, expires coupons, deletes log entries
-//! whose time is over, and makes the coming months' partitions. Delivering alerts is a loop of its own
-//! ([`Alerting::run`](crate::domain::alerting::Alerting::run)).
+//! whose time is over, publishes invalidations of the cache that were left, gives the cache's statistics to the metrics, and
+//! makes the coming months' partitions.
+//! Delivering alerts is a loop of its own ([`Alerting::run`](crate::domain::alerting::Alerting::run)).
 //!
 //! Everything here is idempotent and safe on any number of instances at once. It is called by whoever runs a service for
 //! long: the command does, and so does a service's own `main`.
@@ -15,6 +16,8 @@ use crate::{App, Error};
 
 /// How long a checkout may take before the upkeep takes it over.
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+/// How long an invalidation may take from its commit to its publication before the upkeep publishes it too.
+const UNPUBLISHED_AFTER: Duration = Duration::from_secs(10);
 /// Orders, and messages of the outbox, that one round looks after at most.
 const ORDERS: u32 = 500;
 /// Coupons in users' hands that one round expires at most.
@@ -31,6 +34,8 @@ pub struct Kept {
     pub coupons: Expired,
     /// Log entries that were deleted.
     pub log_entries: u64,
+    /// Invalidations of the cache that a process which died had left.
+    pub invalidations: u64,
     /// Parts of the round that failed; each was logged, and is tried again in the next one.
     pub failed: u32,
 }
@@ -55,7 +60,12 @@ impl App {
             Ok(deleted) => kept.log_entries = deleted,
             Err(error) => kept.note("log entries", &error),
         }
+        self.cache().statistics().publish();
         for db in self.databases() {
+            match self.cache().relay(db.writer(), UNPUBLISHED_AFTER).await {
+                Ok(published) => kept.invalidations += published,
+                Err(error) => kept.note("invalidations", &error),
+            }
             if let Err(error) = partitions::ensure_ahead(db.writer(), self.clock().now()).await {
                 kept.note("partitions", &error.into());
             }

@@ -39,7 +39,10 @@ fn an_unknown_key_is_named_with_its_place_and_a_suggestion() {
     let message = refused(load("database:\n  max_open_con: 5\n"));
     assert_says(&message, &["database.max_open_con ", "stanchion.yaml:2:3", "did you mean max_open_conns?"]);
     assert_says(&refused(load("databse: {}")), &["databse", "did you mean database?"]);
-    assert_says(&refused(load("cache: {qqq: 1}")), &["cache.qqq", "known are redis, namespace, l1_capacity"]);
+    assert_says(
+        &refused(load("cache: {qqq: 1}")),
+        &["cache.qqq", "known are redis, namespace, l1_capacity, max_staleness"],
+    );
     let message = refused(from_env([("STANCHION__DATABASE__URI", "x")]));
     assert_says(&message, &["database.uri", "STANCHION__DATABASE__URI", "did you mean url?"]);
     assert_says(&refused(from_env([("STANCHION__", "x")])), &["STANCHION__"]);
@@ -158,7 +161,10 @@ fn locks_in_redis_need_a_redis() {
     let config = load("distributed_lock: {enabled: true, type: in_process}").unwrap();
     assert_eq!(config.distributed_lock.store(), LockKind::InProcess);
     load("distributed_lock: {enabled: false, type: redis}").unwrap();
-    assert_says(&refused(load("distributed_lock: {type: etcd}")), &["distributed_lock.type", "in_process, redis"]);
+    assert_says(
+        &refused(load("distributed_lock: {type: etcd}")),
+        &["distributed_lock.type", "in_process, redis, session, table"],
+    );
 }
 
 #[test]
@@ -220,6 +226,10 @@ fn other_values_are_checked_too() {
         ("http: {addr: localhost}", "http.addr"),
         ("trading: {symbols: [A, A]}", "trading.symbols[1]"),
         ("trading: {symbols: {a: b}}", "trading.symbols"),
+        ("trading: {exchange: 'a b'}", "trading.exchange"),
+        ("trading: {role: leader}", "trading.role"),
+        ("trading: {lease: 10}", "trading.lease"),
+        ("trading: {lease: 99ms}", "trading.lease"),
         ("distributed_lock: {enabled: maybe}", "distributed_lock.enabled"),
         ("distributed_lock: {redis: {db: x}}", "distributed_lock.redis.db"),
         ("database: postgres://db/x", "database"),

@@ -7,10 +7,12 @@
 #![warn(clippy::unwrap_used, clippy::expect_used)] // what fails in the testbed itself says which server, and what to do
 
 pub mod bench;
+mod ledger;
 pub mod schema;
 mod smtp;
 mod stage;
 pub mod testbed;
 
+pub use ledger::{History, Ledger, Turn};
 pub use smtp::{Letter, SmtpSink};
 pub use stage::{HandClock, Stage};

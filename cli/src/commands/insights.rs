@@ -99,8 +99,8 @@ fn database(figures: &EngineFigures) -> [String; 9] {
         (open, _) => number(open),
     };
     [
-        figures.database.to_owned(),
-        if figures.reachable { figures.engine.to_owned() } else { format!("{} (does not answer)", figures.engine) },
+        figures.database.to_string(),
+        if figures.reachable { figures.engine.to_string() } else { format!("{} (does not answer)", figures.engine) },
         format!("{}+{} of {}", pools.writer_open, pools.reader_open, pools.most),
         server,
         number(figures.slow_statements),

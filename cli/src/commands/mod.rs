@@ -9,6 +9,7 @@ mod config;
 mod dev;
 mod import;
 mod insights;
+mod locks;
 mod migrate;
 mod serve;
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Import(import::Args),
     Candles(candles::Args),
     Insights(insights::Args),
+    Locks(locks::Args),
     Migrate(migrate::Args),
     Completions(completions::Args),
 }
@@ -39,6 +41,7 @@ impl Command {
             Self::Import(args) => import::run(args, global, output).await,
             Self::Candles(args) => candles::run(args, global, output).await,
             Self::Insights(args) => insights::run(args, global, output).await,
+            Self::Locks(args) => locks::run(args, global, output).await,
             Self::Migrate(args) => migrate::run(args, global, output).await,
             Self::Completions(args) => completions::run(&args, output),
         }

@@ -11,8 +11,10 @@ use crate::server;
 /// Serve the example API and the console on the databases of the configuration.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The databases must be migrated; nothing is changed in them. Ctrl-C or SIGTERM ends it: requests that\n\
-                        have begun are finished. The API authenticates nobody: put it behind something that does.\n\n\
+    after_help = "The databases must be migrated. Beside requests it delivers alerts, does the upkeep, and holds this\n\
+                        instance's share of trading.symbols. Ctrl-C or SIGTERM ends it: requests that have begun are\n\
+                        finished, and symbols are given back. The API authenticates nobody: put it behind something\n\
+                        that does.\n\n\
                         Examples:\n  \
                         stanchion serve --config shop.yaml\n  \
                         stanchion serve --addr 127.0.0.1:9000"

@@ -1,14 +1,14 @@
 //! A category of products.
 
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::CategoryStatus;
 use crate::types::{LongText, Text, Timestamp};
 
 /// A category, in a tree of them.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "categories")]
 pub struct Model {
     /// The category's id.

@@ -1,14 +1,14 @@
 //! A review of a product.
 
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ReviewStatus;
 use crate::types::{Json, LongText, Text, Timestamp};
 
 /// What a buyer says about a product: once for each order of it.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "product_reviews")]
 pub struct Model {
     /// The review's id.

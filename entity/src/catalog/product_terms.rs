@@ -1,14 +1,14 @@
 //! The words that a product is found by.
 
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::types::LongText;
 
 /// The words of a product's name, brand and description, each as a term that every engine's full-text index takes for one
 /// word. They are a table of their own because nobody reads them with the product.
 #[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "product_terms")]
 pub struct Model {
     /// The product.

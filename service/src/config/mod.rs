@@ -14,6 +14,7 @@ mod domain;
 mod encryption;
 mod environment;
 mod error;
+mod lock;
 mod secret;
 mod section;
 mod settings;
@@ -32,8 +33,9 @@ pub use database::Database;
 pub use domain::{Domain, UnknownDomain};
 pub use encryption::{Encryption, EncryptionKey};
 pub use error::{ConfigError, Problem};
+pub use lock::{DistributedLock, LockKind, OnOutage};
 pub use secret::Secret;
-pub use settings::{Cache, DistributedLock, Http, Instance, LockKind, Telemetry, Trading};
+pub use settings::{Cache, Http, Instance, Redis, Telemetry, Trading, TradingRole};
 pub use source::{DEFAULT_FILE, Source, Sources};
 pub use url::{Backend, DatabaseUrl, InvalidUrl, RedisTopology, RedisUrl};
 
@@ -67,13 +69,15 @@ pub struct Config {
     pub database: Database,
     /// Domains with a database of their own.
     pub databases: BTreeMap<Domain, Database>,
+    /// How long Redis may take.
+    pub redis: Redis,
     /// The cache.
     pub cache: Cache,
     /// Locks among instances.
     pub distributed_lock: DistributedLock,
     /// How alerts reach people.
     pub alerting: Alerting,
-    /// What is traded.
+    /// What is traded, and by whom.
     pub trading: Trading,
     /// The keys that secrets in tables are encrypted with.
     pub encryption: Encryption,
@@ -99,6 +103,7 @@ impl Config {
             instance: Instance::default(),
             database,
             databases: BTreeMap::new(),
+            redis: Redis::default(),
             cache: Cache::default(),
             distributed_lock: DistributedLock::default(),
             alerting: Alerting::default(),

@@ -1,20 +1,16 @@
-//! The smaller sections: who this instance is, cache, locks, trading, telemetry and the service's address.
+//! The smaller sections: who this instance is, Redis, cache, trading, telemetry and the service's address.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::database::duration;
-use super::error::Problem;
-use super::secret::{HIDDEN, Secret};
 use super::section::{Section, Zero, suggestion};
-use super::tree::{Node, Value};
 use super::url::RedisUrl;
 
-/// The longest `instance.id` and the longest symbol, in characters, as the tables hold them.
+/// The longest `instance.id`, and the longest exchange or symbol, in characters, as the tables hold them.
 const ID_LENGTH: usize = 64;
 const SYMBOL_LENGTH: usize = 32;
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -61,6 +57,37 @@ impl Instance {
     }
 }
 
+/// How long Redis may take, for the cache and for locks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Redis {
+    /// For a connection, authentication included. Default 5 seconds.
+    #[serde(serialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// For a command, from its sending to its answer. Default 3 seconds.
+    #[serde(serialize_with = "duration")]
+    pub command_timeout: Duration,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(5), command_timeout: Duration::from_secs(3) }
+    }
+}
+
+impl Redis {
+    pub(super) const KEYS: &'static [&'static str] = &["connect_timeout", "command_timeout"];
+
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let default = Self::default();
+        let time = |key| section.duration(key, HOUR, Zero::Refused);
+        Self {
+            connect_timeout: time("connect_timeout").unwrap_or(default.connect_timeout),
+            command_timeout: time("command_timeout").unwrap_or(default.command_timeout),
+        }
+    }
+}
+
 /// The cache: in every process, and in Redis if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -71,15 +98,22 @@ pub struct Cache {
     pub namespace: String,
     /// The most entries of the first level, in the process. 0 switches it off. Default 100,000.
     pub l1_capacity: usize,
+    /// How old what is read from the first level may be while this instance cannot prove that it has heard of every
+    /// invalidation; three times the pause between its proofs. Default 1 second.
+    #[serde(serialize_with = "duration")]
+    pub max_staleness: Duration,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { redis: None, namespace: "stanchion".to_owned(), l1_capacity: 100_000 }
+        let (namespace, max_staleness) = ("stanchion".to_owned(), Duration::from_secs(1));
+        Self { redis: None, namespace, l1_capacity: 100_000, max_staleness }
     }
 }
 
 impl Cache {
+    pub(super) const KEYS: &'static [&'static str] = &["redis", "namespace", "l1_capacity", "max_staleness"];
+
     pub(super) fn read(section: &Section<'_>) -> Self {
         let default = Self::default();
         let redis = section.optional("redis");
@@ -93,158 +127,87 @@ impl Cache {
             redis: redis.and_then(|field| section.read(&field, |text| text.parse().map_err(|e| format!("{e}")))),
             namespace: namespace.unwrap_or(default.namespace),
             l1_capacity: capacity.and_then(Result::ok).unwrap_or(default.l1_capacity),
+            max_staleness: section.duration("max_staleness", HOUR, Zero::Refused).unwrap_or(default.max_staleness),
         }
     }
 }
 
-/// Where locks are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// What an instance does about the symbols.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum LockKind {
-    /// In the process: mutual exclusion among its tasks.
-    InProcess,
-    /// In Redis: mutual exclusion among instances.
-    Redis,
+pub enum TradingRole {
+    /// It serves its share of them.
+    #[default]
+    Active,
+    /// It waits, and serves those of instances that have died.
+    Standby,
 }
 
-impl LockKind {
-    /// All kinds.
-    pub const ALL: [Self; 2] = [Self::InProcess, Self::Redis];
-
-    /// The name `distributed_lock.type` takes.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InProcess => "in_process",
-            Self::Redis => "redis",
-        }
-    }
-}
-
-impl fmt::Display for LockKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Locks among the instances of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DistributedLock {
-    /// Whether locks exclude other instances. Default false: locks are in the process.
-    pub enabled: bool,
-    /// Where they are kept when enabled. Default Redis.
-    pub kind: LockKind,
-    /// The Redis of the locks; given whenever locks are enabled and kept there.
-    pub redis: Option<RedisUrl>,
-}
-
-impl Default for DistributedLock {
-    fn default() -> Self {
-        Self { enabled: false, kind: LockKind::Redis, redis: None }
-    }
-}
-
-impl DistributedLock {
-    /// The keys of `distributed_lock` and of its `redis`.
-    pub(super) const KEYS: &'static [&'static str] = &["enabled", "type", "redis"];
-    pub(super) const REDIS_KEYS: &'static [&'static str] = &["addr", "password", "db"];
-
-    /// Where locks are kept, `enabled` considered.
-    #[must_use]
-    pub const fn store(&self) -> LockKind {
-        if self.enabled { self.kind } else { LockKind::InProcess }
-    }
-
-    /// Reads the section; `fallback` is `REDIS_URL`.
-    pub(super) fn read(section: &Section<'_>, fallback: Option<&Node>) -> Self {
-        let enabled = section.flag("enabled").unwrap_or(false);
-        let kind = section.parse("type", |text| {
-            let found = LockKind::ALL.into_iter().find(|kind| kind.name() == text.to_ascii_lowercase());
-            let names = LockKind::ALL.map(LockKind::name);
-            found.ok_or_else(|| format!("must be one of {}; {}", names.join(", "), suggestion(text, &names)))
-        });
-        let kind = kind.unwrap_or(LockKind::Redis);
-        let redis = section.section("redis", Self::REDIS_KEYS);
-        let password = redis.optional("password").map(|field| Secret::from(field.text));
-        let db = redis.number("db", 0..=65_535).unwrap_or(0);
-        let wanted = enabled && kind == LockKind::Redis;
-        let url = if let Some(field) = redis.optional("addr") {
-            redis.read(&field, |text| RedisUrl::of_address(text, password, db).map_err(|e| e.to_string()))
-        } else if let (true, Some(Node { origin, value: Value::Text(text) })) = (wanted, fallback) {
-            let url = RedisUrl::of_address(text, password, db);
-            url.map_err(|e| section.note(Problem::new(&redis.key("addr"), e.to_string()).from(origin))).ok()
-        } else {
-            if wanted {
-                let keys =
-                    Problem::new(&redis.key("addr"), "the address is missing, and locks are to be kept in Redis");
-                let hint = format!(
-                    "give its host:port, set REDIS_URL, or set {} to in_process or {} to false",
-                    section.key("type"),
-                    section.key("enabled")
-                );
-                section.note(keys.and(&section.key("enabled")).hint(hint));
-            }
-            None
-        };
-        Self { enabled, kind, redis: url }
-    }
-}
-
-/// In the shape of the file: `{enabled, type, redis: {addr, password, db}}`.
-impl Serialize for DistributedLock {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shape<'a> {
-            enabled: bool,
-            r#type: LockKind,
-            redis: Option<Redis<'a>>,
-        }
-        #[derive(Serialize)]
-        struct Redis<'a> {
-            addr: String,
-            password: &'a str,
-            db: u32,
-        }
-        let redis = self.redis.as_ref().map(|url| Redis {
-            addr: url.address(),
-            password: url.password().map_or("", |_| HIDDEN),
-            db: url.database(),
-        });
-        Shape { enabled: self.enabled, r#type: self.kind, redis }.serialize(serializer)
-    }
-}
-
-/// What is traded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What is traded, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Trading {
+    /// The exchange, in lower case. Default `binance`.
+    pub exchange: String,
     /// The symbols the instances share out among themselves, each once. Default none.
     pub symbols: Vec<String>,
+    /// What this instance does about them. Default `active`.
+    pub role: TradingRole,
+    /// Within what time the symbols of an instance that has died are taken over. Default 10 seconds.
+    #[serde(serialize_with = "duration")]
+    pub lease: Duration,
+}
+
+impl Default for Trading {
+    fn default() -> Self {
+        let (exchange, lease) = ("binance".to_owned(), Duration::from_secs(10));
+        Self { exchange, symbols: Vec::new(), role: TradingRole::Active, lease }
+    }
 }
 
 impl Trading {
+    pub(super) const KEYS: &'static [&'static str] = &["exchange", "symbols", "role", "lease"];
+
+    /// The shortest lease: a shorter one is over before a database has answered.
+    pub(super) const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+
     pub(super) fn read(section: &Section<'_>) -> Self {
+        let default = Self::default();
         let mut symbols: Vec<String> = Vec::new();
         for field in section.list("symbols").unwrap_or_default() {
             let symbol = section.read(&field, |text| {
-                let problem = if text.is_empty() {
-                    "is empty".to_owned()
-                } else if text.chars().count() > SYMBOL_LENGTH {
-                    format!("must have at most {SYMBOL_LENGTH} characters")
-                } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-                    "must have no spaces".to_owned()
-                } else if symbols.iter().any(|known| known == text) {
-                    "is in the list twice".to_owned()
-                } else {
-                    return Ok(text.to_owned());
-                };
-                Err(problem)
+                if symbols.iter().any(|known| known == text) {
+                    return Err("is in the list twice".to_owned());
+                }
+                market_name(text)
             });
             symbols.extend(symbol);
         }
-        Self { symbols }
+        let role = section.parse("role", |text| match text.to_ascii_lowercase().as_str() {
+            "active" => Ok(TradingRole::Active),
+            "standby" => Ok(TradingRole::Standby),
+            _ => Err(format!("must be one of active, standby; {}", suggestion(text, &["active", "standby"]))),
+        });
+        Self {
+            exchange: section.parse("exchange", market_name).unwrap_or(default.exchange),
+            symbols,
+            role: role.unwrap_or_default(),
+            lease: section.duration("lease", HOUR, Zero::Refused).unwrap_or(default.lease),
+        }
+    }
+}
+
+/// The name of an exchange or a symbol, as the tables hold it.
+fn market_name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("is empty".to_owned())
+    } else if text.chars().count() > SYMBOL_LENGTH {
+        Err(format!("must have at most {SYMBOL_LENGTH} characters"))
+    } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Err("must have no spaces".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::{ConfigError, Problem, key_name};
 use super::section::{Section, suggestion};
 use super::tree::{self, Node, Origin, Value};
 use super::{
-    Alerting, Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Telemetry, Trading,
+    Alerting, Cache, Config, Database, DistributedLock, Domain, Encryption, Http, Instance, Redis, Telemetry, Trading,
     validate, yaml,
 };
 
@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "instance",
     "database",
     "databases",
+    "redis",
     "cache",
     "distributed_lock",
     "alerting",
@@ -197,13 +198,14 @@ fn read_tree(root: &Node, environment: &Environment, problems: &RefCell<Vec<Prob
         instance: Instance::read(&root.section("instance", &["id", "index", "total"]), environment.host.as_deref()),
         databases: read_databases(&root.open("databases"), &database),
         database,
-        cache: Cache::read(&root.section("cache", &["redis", "namespace", "l1_capacity"])),
+        redis: Redis::read(&root.section("redis", Redis::KEYS)),
+        cache: Cache::read(&root.section("cache", Cache::KEYS)),
         distributed_lock: DistributedLock::read(
             &root.section("distributed_lock", DistributedLock::KEYS),
             environment.redis.as_ref(),
         ),
         alerting: Alerting::read(&root.section("alerting", Alerting::KEYS)),
-        trading: Trading::read(&root.section("trading", &["symbols"])),
+        trading: Trading::read(&root.section("trading", Trading::KEYS)),
         encryption: Encryption::read(&root.section("encryption", Encryption::KEYS)),
         telemetry: Telemetry::read(&root.section("telemetry", &["slow_query", "log", "metrics_addr"])),
         http: Http::read(&root.section("http", &["addr"])),

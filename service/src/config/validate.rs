@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::error::Problem;
-use super::{Config, LockKind};
+use super::{Backend, Config, LockKind, Trading};
 
 /// All contradictions in `config`, without where its keys were set.
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
@@ -38,6 +38,19 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             Problem::new("distributed_lock.redis.addr", "the address is missing, and locks are to be kept in Redis")
                 .and("distributed_lock.enabled")
                 .hint("give its host:port, or set distributed_lock.enabled to false"),
+        );
+    }
+    if lock.store() == LockKind::Session && config.database.backend() == Backend::Sqlite {
+        problems.push(
+            Problem::new("distributed_lock.type", "SQLite's sessions have no locks")
+                .and("database.url")
+                .hint("set distributed_lock.type to table, or to in_process where there is one instance"),
+        );
+    }
+    if config.trading.lease < Trading::SHORTEST_LEASE {
+        problems.push(
+            Problem::new("trading.lease", "must be at least 100ms")
+                .hint("the database is asked several times within it; 10s is the default"),
         );
     }
     problems.extend(config.encryption.problem());

@@ -23,6 +23,7 @@ pub use by_id::ById;
 pub use connect::{ConnectError, Db, Options};
 pub use error::{DatabaseError, Kind};
 pub use page::{Cursor, CursorError, Order, Page};
+pub(crate) use pool::Origin;
 pub use pool::Pool;
 pub use retry::{RetryPolicy, TxBody};
 pub use tx::Tx;

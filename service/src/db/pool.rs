@@ -46,6 +46,16 @@ impl RoundTrips {
     }
 }
 
+/// Which pool it is: equal for its clones and its transactions only.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(pub(super) RoundTrips);
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.0, &other.0.0)
+    }
+}
+
 impl Pool {
     pub(super) fn new(
         inner: DatabaseConnection,
@@ -91,7 +101,12 @@ impl Pool {
 
     /// Whether both are the same pool.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.trips.0, &other.trips.0)
+        self.origin() == other.origin()
+    }
+
+    /// What tells it from other pools.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin(self.trips.clone())
     }
 
     /// Closes the pool: waits for lent connections to come back, then closes all of them. Later use is an error.
@@ -148,7 +163,7 @@ impl Pool {
             }
             pool.trips.count();
             connection.begin(pool.writes).await?;
-            let tx = Tx::begun(connection, pool.trips.clone());
+            let tx = Tx::begun(connection, pool.trips.clone(), pool.clone());
             if let Some(settings) = settings.as_deref().filter(|_| !before) {
                 tx.execute_unprepared(settings).await?;
             }

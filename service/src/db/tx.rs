@@ -10,7 +10,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::TxBody;
-use super::pool::RoundTrips;
+use super::pool::{Origin, Pool, RoundTrips};
 use super::raw::Connection;
 use crate::Error;
 
@@ -33,14 +33,15 @@ pub struct Tx {
     outer: Option<Arc<StdMutex<Vec<Hook>>>>,
     open: bool,
     trips: RoundTrips,
+    pool: Pool,
 }
 
 impl Tx {
     /// A transaction on a connection on which it was begun.
-    pub(super) fn begun(connection: Connection, trips: RoundTrips) -> Self {
+    pub(super) fn begun(connection: Connection, trips: RoundTrips, pool: Pool) -> Self {
         let backend = connection.backend();
         let connection = Arc::new(Mutex::new(connection));
-        Self { connection, backend, hooks: Arc::default(), outer: None, open: true, trips }
+        Self { connection, backend, hooks: Arc::default(), outer: None, open: true, trips, pool }
     }
 
     /// Notes work to be done after the commit, in the order of the calls; for what must not happen when the transaction is
@@ -90,6 +91,16 @@ impl Tx {
     async fn asked(&self) -> MutexGuard<'_, Connection> {
         self.trips.count();
         self.connection.lock().await
+    }
+
+    /// The pool that it came from.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin(self.trips.clone())
+    }
+
+    /// The pool that its connection goes back to: for what is done after the commit.
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Counts a round trip made on [`Tx::connection`].
@@ -212,6 +223,7 @@ impl TransactionTrait for Tx {
             outer: Some(Arc::clone(&self.hooks)),
             open: true,
             trips: self.trips.clone(),
+            pool: self.pool.clone(),
         })
     }
 

@@ -3,7 +3,6 @@ use std::fmt;
 use serde_json::json;
 
 use super::Samples;
-use crate::testbed::Backend;
 
 /// What a ratio of ours to a peer's has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +35,7 @@ impl fmt::Display for Goal {
     }
 }
 
-/// How ours compares with its peers, on every back end.
+/// How ours compares with its peers, on every back end or in every kind of work.
 #[derive(Clone, Debug)]
 pub struct Report {
     name: &'static str,
@@ -47,7 +46,7 @@ pub struct Report {
 
 #[derive(Clone, Debug)]
 struct Line {
-    backend: Backend,
+    subject: String,
     peer: String,
     ours: [f64; 3],
     theirs: [f64; 3],
@@ -62,10 +61,10 @@ impl Report {
         Self { name, unit, json, lines: Vec::new() }
     }
 
-    /// Adds a comparison.
-    pub fn compare(&mut self, backend: Backend, ours: &Samples, theirs: &Samples, goal: Goal) {
+    /// Adds a comparison, on a back end or of one kind of work.
+    pub fn compare(&mut self, subject: impl fmt::Display, ours: &Samples, theirs: &Samples, goal: Goal) {
         let line = Line {
-            backend,
+            subject: subject.to_string(),
             peer: theirs.name.clone(),
             ours: ours.quartiles(),
             theirs: theirs.quartiles(),
@@ -87,7 +86,7 @@ impl Report {
     fn json(&self, line: &Line) -> serde_json::Value {
         json!({
             "bench": self.name,
-            "backend": line.backend.to_string(),
+            "subject": line.subject,
             "peer": line.peer,
             "unit": self.unit,
             "ours": line.ours[1],
@@ -104,7 +103,7 @@ impl fmt::Display for Report {
     /// Medians, with the quartiles of the rounds beside them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}; median (quartiles)", self.name, self.unit)?;
-        let head = ["back end", "peer", "ours", "theirs", "ratio", "target", ""].map(str::to_owned);
+        let head = ["", "peer", "ours", "theirs", "ratio", "target", ""].map(str::to_owned);
         let cells: Vec<[String; 7]> = std::iter::once(head).chain(self.lines.iter().map(cells)).collect();
         let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
         for row in &cells {
@@ -122,7 +121,7 @@ fn cells(line: &Line) -> [String; 7] {
     let digits = if line.ours[1] < 1_000.0 { 1 } else { 0 };
     let met = line.goal.met_by(line.ratio[1]).map_or("", |met| if met { "met" } else { "MISSED" });
     [
-        line.backend.to_string(),
+        line.subject.clone(),
         line.peer.clone(),
         spread(line.ours, digits, ""),
         spread(line.theirs, digits, ""),
@@ -135,6 +134,7 @@ fn cells(line: &Line) -> [String; 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testbed::Backend;
 
     #[test]
     fn a_goal_says_whether_it_is_met() {

@@ -12,6 +12,8 @@ use super::{Column, ForeignKey, Schema, Table};
 pub fn expected(dialect: Dialect) -> Schema {
     let mut schema: Schema =
         shape::tables().iter().map(|shape| (shape.table.clone(), table_of(shape, dialect))).collect();
+    schema.extend(lock_tables(dialect));
+    schema.extend([cache_table(dialect)]);
     match dialect {
         Dialect::Sqlite => sqlite_extras(&mut schema),
         Dialect::Postgres => {}
@@ -25,6 +27,46 @@ pub fn expected(dialect: Dialect) -> Schema {
         }
     }
     schema
+}
+
+/// The tables of locks, which belong to the generic layer and have no entities.
+fn lock_tables(dialect: Dialect) -> [(String, Table); 2] {
+    let text = || ColumnType::String(StringLen::N(200));
+    let table = |name: &str, columns: &[(&str, ColumnType)]| {
+        let column = |column_type: &ColumnType| Column {
+            sql_type: sql_type(column_type, dialect),
+            nullable: false,
+            words: None,
+        };
+        let columns = columns.iter().map(|(name, column_type)| ((*name).to_owned(), column(column_type))).collect();
+        (name.to_owned(), Table { columns, primary_key: vec!["name".to_owned()], ..Table::default() })
+    };
+    let (number, time) = (ColumnType::BigInteger, ColumnType::TimestampWithTimeZone);
+    [
+        table("fences", &[("name", text()), ("token", number.clone()), ("updated_at", time.clone())]),
+        table(
+            "locks",
+            &[
+                ("name", text()),
+                ("owner", text()),
+                ("version", number.clone()),
+                ("ttl_ms", number),
+                ("acquired_at", time.clone()),
+                ("renewed_at", time),
+            ],
+        ),
+    ]
+}
+
+/// The table of the cache, which belongs to the generic layer and has no entity.
+fn cache_table(dialect: Dialect) -> (String, Table) {
+    let columns =
+        [("id", ColumnType::Uuid), ("targets", ColumnType::Text), ("created_at", ColumnType::TimestampWithTimeZone)];
+    let columns = columns.map(|(name, column_type)| {
+        (name.to_owned(), Column { sql_type: sql_type(&column_type, dialect), nullable: false, words: None })
+    });
+    let table = Table { columns: columns.into(), primary_key: vec!["id".to_owned()], ..Table::default() };
+    ("cache_invalidations".to_owned(), table)
 }
 
 /// The unique keys that hold for some of the rows only, which SeaORM cannot say: a user's default address, the live order of

@@ -26,7 +26,7 @@ pub enum Error {
         kind: Kind,
         /// What was seen.
         reason: String,
-        /// The last lines of its log.
+        /// The end of its log, and the first errors before it.
         log: String,
     },
     /// Another process took the port between its choice and the server's start.
@@ -59,6 +59,14 @@ pub enum Error {
         /// The driver's reason.
         source: sqlx::Error,
     },
+    /// A Redis server refused a command, or several did not come to know one another in time.
+    #[error("{what}: {source}")]
+    Redis {
+        /// What was being done.
+        what: String,
+        /// The driver's reason.
+        source: redis::RedisError,
+    },
     /// The migrations did not run on a fresh database.
     #[error("migrating a fresh database: {source}")]
     Migration {
@@ -90,6 +98,11 @@ impl Error {
     pub(crate) fn database(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let what = what.into();
         move |source| Self::Database { what, source }
+    }
+
+    pub(crate) fn redis(what: impl Into<String>) -> impl FnOnce(redis::RedisError) -> Self {
+        let what = what.into();
+        move |source| Self::Redis { what, source }
     }
 
     /// Whether the server is only missing, which a run without `STANCHION_TEST_REQUIRE=all` may go on without.

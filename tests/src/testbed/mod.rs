@@ -6,6 +6,7 @@
 //!
 //! - [`on_every_backend!`](crate::on_every_backend) and [`TestDatabase`]: one claim, one fresh database, every back end;
 //! - [`Postgres`], [`MariaDb`], [`Redis`]: a server of a test's own, to stop, kill, pause and restart;
+//! - [`RedisCluster`], [`RedisSentinel`]: several Redis servers that know one another, each to be treated like that;
 //! - [`Proxy`]: a wire that can be cut, stalled and delayed.
 //!
 //! Whatever way a process that uses it ends, `kill -9` included, its servers end and its directory is removed: see
@@ -26,6 +27,8 @@ mod postgres;
 mod process;
 mod proxy;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 mod report;
 mod scratch;
 mod server;
@@ -40,6 +43,8 @@ pub use postgres::Postgres;
 pub use process::is_running;
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 pub use report::available;
 pub use scratch::clean_up;
 pub use server::{Kind, Server};

@@ -3,13 +3,17 @@
 use std::fmt::Write;
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::binaries;
 use super::error::Error;
 use super::server::{self, Kind, Plan, Server};
+
+/// What one answer may take.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A Redis server of a test's own.
 #[derive(Debug)]
@@ -47,7 +51,9 @@ const SETTINGS: [(&str, &str); 6] = [
 pub(super) fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
     let program = binaries::program(Kind::Redis, "redis-server")?;
     let directory = server::room(Kind::Redis, None)?;
-    let password = server::password();
+    // The nodes of one cluster have one password.
+    let given = settings.iter().find(|(name, _)| *name == "requirepass");
+    let password = given.map_or_else(server::password, |(_, password)| (*password).to_owned());
 
     let mut configuration = format!("dir \"{}\"\nrequirepass {password}\n", directory.display());
     let _ = writeln!(configuration, "unixsocket \"{}\"", directory.join("socket").display());
@@ -62,8 +68,22 @@ pub(super) fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
 /// Whether it takes the password and answers; while it reads its data it does not.
 pub(super) async fn ping(port: u16, password: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(format!("AUTH {password}\r\nPING\r\nQUIT\r\n").as_bytes()).await?;
+    // Closed by us: a sentinel knows no QUIT.
+    stream.write_all(format!("AUTH {password}\r\nPING\r\n").as_bytes()).await?;
+    let mut lines = BufReader::new(stream).lines();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
+    for _ in 0..2 {
+        answer.push_str(&lines.next_line().await?.unwrap_or_default());
+    }
     if answer.contains("+PONG") { Ok(()) } else { Err(io::Error::other(answer)) }
+}
+
+/// One command, on a connection of its own.
+pub(super) async fn ask<T: ::redis::FromRedisValue>(url: &str, command: &::redis::Cmd) -> ::redis::RedisResult<T> {
+    let client = ::redis::Client::open(url)?;
+    // Longer than the crate's half a second, which a busy machine can take.
+    let config =
+        ::redis::AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWER)).set_response_timeout(Some(ANSWER));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    command.query_async(&mut connection).await
 }

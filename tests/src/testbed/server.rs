@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const GLANCE: Duration = Duration::from_millis(10);
 /// What one attempt to connect to a starting server may take.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// How much of a log an error shows.
+/// How much of a log's end an error shows, and of the errors that are logged before that.
 const LOG_LINES: usize = 30;
+const LOG_ERRORS: usize = 10;
 
 /// The servers that the testbed can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +79,11 @@ impl Kind {
             Self::MariaDb => mariadb::prepare(settings).await?,
             Self::Redis => redis::prepare(settings)?,
         };
+        self.start_plan(plan).await
+    }
+
+    /// Starts what was prepared, on a free port.
+    pub(super) async fn start_plan(self, plan: Plan) -> Result<Server, Error> {
         let mut server = Server { kind: self, plan, port: 0, url: String::new(), child: Mutex::new(None) };
         let mut attempts = 0;
         loop {
@@ -165,7 +171,7 @@ impl Server {
         &self.plan.directory
     }
 
-    /// The last lines of its log.
+    /// The last lines of its log, and the first errors before them.
     #[must_use]
     pub fn log(&self) -> String {
         log_tail(&self.plan.directory, 0)
@@ -334,5 +340,8 @@ fn log_tail(directory: &Path, from: u64) -> String {
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n")
+    let (before, end) = lines.split_at(lines.len().saturating_sub(LOG_LINES));
+    // MariaDB's installer says what went wrong, and then a page of what to do about it in general.
+    let errors = before.iter().filter(|line| line.contains("ERROR") || line.contains("FATAL")).take(LOG_ERRORS);
+    errors.chain(end).copied().collect::<Vec<_>>().join("\n")
 }

@@ -334,7 +334,7 @@ async fn many_who_ask_at_once_share_one_load_and_it_is_kept_for_a_while(database
     let (answers, trips) = stage.counted(ask()).await;
     assert_eq!((answers.len(), trips), (50, 12));
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
-    let cache = InsightsCache::keeping(Duration::from_secs(3_600));
+    let cache = InsightsCache::keeping(Duration::from_secs(3_600)).unwrap();
     let insights = stage.app.insights().kept_in(&cache);
     assert_eq!(stage.counted(insights.last_days(30)).await.1, 12);
     insert::<user::Entity>(&stage.app, Domain::Identity, [user(1, UserLevel::Normal, stage.clock_before())]).await;
@@ -346,7 +346,7 @@ async fn many_who_ask_at_once_share_one_load_and_it_is_kept_for_a_while(database
     assert!(engines <= 6, "{engines}");
     assert_eq!(stage.counted(insights.engines()).await.1, 0);
     // With nothing kept, whoever asks later loads anew.
-    let nothing = InsightsCache::keeping(Duration::ZERO);
+    let nothing = InsightsCache::keeping(Duration::ZERO).unwrap();
     for _ in 0..2 {
         assert_eq!(stage.counted(stage.app.insights().kept_in(&nothing).last_days(30)).await.1, 12);
     }
@@ -395,7 +395,7 @@ async fn every_engine_says_what_it_can(database: TestDatabase) {
     let [figures] = engines.as_slice() else { panic!("{engines:?}") };
     let backend = stage.app.databases()[0].backend();
     assert!(figures.reachable);
-    assert_eq!((figures.engine, figures.pools.most), (backend.as_str(), 8));
+    assert_eq!((&*figures.engine, figures.pools.most), (backend.as_str(), 8));
     assert!(figures.pools.reader_open > 0 && figures.pools.in_use().is_some());
     assert!(figures.bytes.is_some_and(|bytes| bytes > 0), "{figures:?}");
     let tables = figures.tables.as_ref().expect("tables");
@@ -410,7 +410,7 @@ async fn every_engine_says_what_it_can(database: TestDatabase) {
         assert!(tables.iter().all(|table| table.bytes.is_some()), "{tables:?}");
     }
     // A database that does not answer is no error.
-    let cache = InsightsCache::keeping(Duration::ZERO);
+    let cache = InsightsCache::keeping(Duration::ZERO).unwrap();
     stage.app.close().await;
     let engines = stage.app.insights().kept_in(&cache).engines().await;
     assert!(!engines[0].reachable);

@@ -6,3 +6,4 @@ mod command;
 mod databases;
 mod proxies;
 mod servers;
+mod topologies;

@@ -11,6 +11,7 @@ mod postgres;
 mod sqlite;
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -145,6 +146,13 @@ impl Db {
         &self.reader
     }
 
+    /// Connections that read what was committed last, for what a cache keeps: what a replica that is behind says would be kept
+    /// after the invalidation that it has not come to yet.
+    pub const fn latest(&self) -> &Pool {
+        // It is on the primary itself.
+        &self.reader
+    }
+
     /// Round trips of both pools: [`Pool::round_trips`].
     pub fn round_trips(&self) -> u64 {
         // A database in memory has one pool, which is both.
@@ -170,12 +178,12 @@ where
         .with_max_delay(Duration::from_secs(1))
         .with_jitter()
         .without_max_times();
-    let last = std::cell::RefCell::new(None);
+    let last = Mutex::new(None);
     let attempts = (|| async {
         let connected = attempt().await;
         connected.map_err(|error| {
             let worth_waiting = classify_sqlx(&error).kind == Kind::Unavailable;
-            *last.borrow_mut() = Some(error);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             worth_waiting
         })
     })
@@ -187,7 +195,7 @@ where
         Err(_) => true,
     };
     let target = url.to_string();
-    let source = last.into_inner().unwrap_or(sqlx::Error::PoolTimedOut);
+    let source = last.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(sqlx::Error::PoolTimedOut);
     if timed_out {
         return Err(ConnectError::Unreachable { target, within, source });
     }

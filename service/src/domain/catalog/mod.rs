@@ -36,6 +36,7 @@
 pub mod analyze;
 mod category;
 mod image;
+mod kept;
 mod list;
 mod offer;
 mod page;
@@ -45,6 +46,7 @@ mod search;
 mod tree;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -54,18 +56,20 @@ pub use category::{
     update_category,
 };
 pub use image::{MAX_IMAGES, add_image, covers, images, remove_image, reorder_images, set_cover};
+pub(crate) use kept::Pages;
 pub use list::{ProductFilter, products};
 pub use offer::{Offer, offers};
 pub use page::{ProductPage, page, page_by_slug};
 pub use product::{
-    ProductDetails, create_product, delete_product, product, product_by_slug, set_product_status, update_product,
+    ProductDetails, create_product, delete_product, product, product_by_slug, product_id, set_product_status,
+    update_product,
 };
 pub use review::{MAX_REVIEW_IMAGES, NewReview, ReviewFilter, add_review, moderate_review, review, reviews};
 pub use tree::{CategoryNode, Step, category_path, subtree_ids, tree};
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::db::{Db, Kind, Page};
+use crate::db::{Db, Kind, Page, Tx};
 use crate::entity::catalog::category::Model as Category;
 use crate::entity::catalog::product::Model as Product;
 use crate::entity::catalog::product_image::Model as Image;
@@ -73,17 +77,18 @@ use crate::entity::catalog::product_review::Model as Review;
 use crate::entity::catalog::{ProductStatus, ReviewStatus};
 use crate::types::Text;
 
-/// The catalog service, on the database that the domain lives in. Its round trips are those of the functions that it calls;
+/// The catalog service, on the database that the domain lives in, with its pages in the cache. Its round trips to the database are those of the functions that it calls;
 /// a transaction is two more.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalog<'a> {
     db: &'a Db,
     clock: &'a dyn Clock,
+    pages: &'a Pages,
 }
 
 impl<'a> Catalog<'a> {
-    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock) -> Self {
-        Self { db, clock }
+    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock, pages: &'a Pages) -> Self {
+        Self { db, clock, pages }
     }
 
     /// Creates a category below `parent`, or a root. Six round trips, or four for a root.
@@ -108,7 +113,8 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`update_category`].
     pub async fn update_category(&self, id: Uuid, details: CategoryDetails) -> Result<(), Error> {
-        update_category(self.db.writer(), id, details, self.clock.now()).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change_categories(async move { update_category(db.writer(), id, details, now).await }).await
     }
 
     /// Puts a category, with all that is below it, under another one, or makes it a root; the tree stays one, however many do
@@ -117,8 +123,9 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`move_category`].
     pub async fn move_category(&self, id: Uuid, parent: Option<Uuid>) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.db.transaction(async |tx| move_category(tx, id, parent, now).await).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change_categories(async move { db.transaction(async |tx| move_category(tx, id, parent, now).await).await })
+            .await
     }
 
     /// Deletes a category with nothing in it. One round trip.
@@ -162,13 +169,19 @@ impl<'a> Catalog<'a> {
         self.db.transaction(async |tx| create_product(tx, details.clone(), now).await).await
     }
 
-    /// Gives a product other details, if it is still of this version; the next version is returned. Four round trips.
+    /// Gives a product other details, if it is still of this version; the next version is returned. Six round trips: that
+    /// its page is not what it was outlives this process, for the page shows the price.
     ///
     /// # Errors
     /// As [`update_product`]: [`Error::Stale`] when somebody changed it meanwhile.
     pub async fn update_product(&self, id: Uuid, version: i32, details: ProductDetails) -> Result<i32, Error> {
         let now = self.clock.now();
-        self.db.transaction(async |tx| update_product(tx, id, version, details.clone(), now).await).await
+        let changed = self.db.transaction(async |tx| {
+            let version = update_product(tx, id, version, details.clone(), now).await?;
+            self.pages.cache().invalidate_durably(tx, self.pages.of(id)).await?;
+            Ok(version)
+        });
+        changed.await
     }
 
     /// Puts a product on sale. One round trip.
@@ -176,7 +189,7 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] when it is on sale.
     pub async fn put_on_sale(&self, id: Uuid) -> Result<(), Error> {
-        set_product_status(self.db.writer(), id, ProductStatus::OnSale, self.clock.now()).await
+        self.set_status(id, ProductStatus::OnSale).await
     }
 
     /// Takes a product off sale. One round trip.
@@ -184,7 +197,7 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] when it is off sale.
     pub async fn take_off_sale(&self, id: Uuid) -> Result<(), Error> {
-        set_product_status(self.db.writer(), id, ProductStatus::OffSale, self.clock.now()).await
+        self.set_status(id, ProductStatus::OffSale).await
     }
 
     /// Deletes a product with its images, reviews and words. One round trip.
@@ -192,7 +205,8 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// [`Error::NotFound`], and those of the database.
     pub async fn delete_product(&self, id: Uuid) -> Result<(), Error> {
-        delete_product(self.db.writer(), id).await
+        let db = self.db.clone();
+        self.change(id, async move { delete_product(db.writer(), id).await }).await
     }
 
     /// One product. One round trip.
@@ -211,20 +225,34 @@ impl<'a> Catalog<'a> {
         product_by_slug(self.db.reader(), slug).await
     }
 
-    /// All that the page of a product shows, but for its reviews and its stock. Three round trips, the last two at once.
+    /// All that the page of a product shows, but for its reviews and its stock. It is kept in the
+    /// [cache](crate::App::cache) until something on it is changed by this service; who changes rows by the functions beside
+    /// it calls [`page_changed`](Self::page_changed). None or three round trips, the last two at once.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and those of the database.
-    pub async fn page(&self, id: Uuid) -> Result<ProductPage, Error> {
-        page(self.db.reader(), id).await
+    /// [`Error::NotFound`], and those of the database, which the predicates of [`Error`] see.
+    ///
+    /// # Cancellation
+    /// The load goes on, for whoever asks next.
+    pub async fn page(&self, id: Uuid) -> Result<Arc<ProductPage>, Error> {
+        self.pages.get(self.db, id).await
     }
 
-    /// The page of the product of a slug. Three round trips, the last two at once.
+    /// The page of the product of a slug, which is looked up. One round trip, and those of [`page`](Self::page).
     ///
     /// # Errors
-    /// [`Error::NotFound`], and those of the database.
-    pub async fn page_by_slug(&self, slug: &str) -> Result<ProductPage, Error> {
-        page_by_slug(self.db.reader(), slug).await
+    /// As [`page`](Self::page).
+    ///
+    /// # Cancellation
+    /// As [`page`](Self::page).
+    pub async fn page_by_slug(&self, slug: &str) -> Result<Arc<ProductPage>, Error> {
+        self.page(product_id(self.db.reader(), slug).await?).await
+    }
+
+    /// Notes in a transaction that it changes what the page of a product shows: after its commit, the page is loaded anew. For
+    /// a caller who writes by the functions of this module, or by SeaORM.
+    pub fn page_changed(&self, tx: &Tx, product: Uuid) {
+        self.pages.cache().invalidate_after(tx, self.pages.of(product));
     }
 
     /// A page of a list of products, or of those that were searched for. One round trip.
@@ -256,8 +284,11 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`add_image`].
     pub async fn add_image(&self, product: Uuid, image_url: Text<255>) -> Result<Image, Error> {
-        let now = self.clock.now();
-        self.db.transaction(async |tx| add_image(tx, product, image_url.clone(), now).await).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(product, async move {
+            db.transaction(async |tx| add_image(tx, product, image_url.clone(), now).await).await
+        })
+        .await
     }
 
     /// Puts a product's pictures into this order, which names each of them once. Five round trips.
@@ -265,8 +296,12 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`reorder_images`].
     pub async fn reorder_images(&self, product: Uuid, order: &[Uuid]) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.db.transaction(async |tx| reorder_images(tx, product, order, now).await).await
+        let (db, now, order) = (self.db.clone(), self.clock.now(), order.to_vec());
+        self.change(
+            product,
+            async move { db.transaction(async |tx| reorder_images(tx, product, &order, now).await).await },
+        )
+        .await
     }
 
     /// Makes a picture the product's cover, the one that it has. Five round trips.
@@ -274,8 +309,9 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`set_cover`].
     pub async fn set_cover(&self, product: Uuid, image: Uuid) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.db.transaction(async |tx| set_cover(tx, product, image, now).await).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(product, async move { db.transaction(async |tx| set_cover(tx, product, image, now).await).await })
+            .await
     }
 
     /// Removes a picture; if it was the cover, the first one of the others becomes it. Five round trips, or six.
@@ -283,8 +319,12 @@ impl<'a> Catalog<'a> {
     /// # Errors
     /// As [`remove_image`].
     pub async fn remove_image(&self, product: Uuid, image: Uuid) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.db.transaction(async |tx| remove_image(tx, product, image, now).await).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(
+            product,
+            async move { db.transaction(async |tx| remove_image(tx, product, image, now).await).await },
+        )
+        .await
     }
 
     /// Adds a review, which waits for a moderator. One round trip.
@@ -329,7 +369,39 @@ impl<'a> Catalog<'a> {
 
     async fn moderate(&self, id: Uuid, status: ReviewStatus) -> Result<(), Error> {
         let now = self.clock.now();
-        self.db.transaction(async |tx| moderate_review(tx, id, status, now).await).await
+        let moderated = self.db.transaction(async |tx| {
+            let product = moderate_review(tx, id, status, now).await?;
+            self.page_changed(tx, product);
+            Ok(())
+        });
+        let moderated = moderated.await;
+        if matches!(moderated, Err(Error::CommitUnknown(_))) {
+            // Which product it is of is not known here: all pages go.
+            self.pages.cache().invalidate(self.pages.of_categories()).await;
+        }
+        moderated
+    }
+
+    async fn set_status(&self, id: Uuid, status: ProductStatus) -> Result<(), Error> {
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(id, async move { set_product_status(db.writer(), id, status, now).await }).await
+    }
+
+    /// Runs a change of what the page of a product shows.
+    async fn change<T, F>(&self, product: Uuid, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.pages.cache().change(self.pages.of(product), work).await
+    }
+
+    /// Runs a change of what the pages of all products below a category show.
+    async fn change_categories<F>(&self, work: F) -> Result<(), Error>
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.pages.cache().change(self.pages.of_categories(), work).await
     }
 }
 

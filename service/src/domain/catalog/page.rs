@@ -1,6 +1,6 @@
 use futures::join;
 use sea_orm::ConnectionTrait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::tree::{Step, category_path};
@@ -9,7 +9,7 @@ use crate::Error;
 use crate::entity::catalog::{product as product_entity, product_image};
 
 /// All that the page of a product shows, but for its reviews and its stock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductPage {
     /// The product.
     pub product: product_entity::Model,

@@ -95,6 +95,15 @@ pub async fn product_by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Mo
     product.ok_or_else(|| Error::not_found("product", "of this slug"))
 }
 
+/// The id of the product of a slug. One round trip.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub async fn product_id(db: &impl ConnectionTrait, slug: &str) -> Result<Uuid, Error> {
+    let id = Entity::find().select_only().column(Column::Id).filter(Column::Slug.eq(slug)).into_tuple().one(db).await?;
+    id.ok_or_else(|| Error::not_found("product", "of this slug"))
+}
+
 /// Creates a product, off sale, with the words that it is found by. Two round trips.
 ///
 /// # Errors

@@ -88,7 +88,7 @@ pub async fn review(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Error>
     Entity::find_by_id(id).one(db).await?.ok_or_else(|| Error::not_found("review", id))
 }
 
-/// Publishes or hides a review, and keeps its product's rating and count with it: exactly, whoever else does so, since the
+/// Publishes or hides a review, says of which product it is, and keeps its product's rating and count with it: exactly, whoever else does so, since the
 /// sum and the number of the stars are counted under the product's lock. Three round trips, or two where nothing is
 /// counted.
 ///
@@ -96,7 +96,7 @@ pub async fn review(db: &impl ConnectionTrait, id: Uuid) -> Result<Model, Error>
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Conflict`] when it is that already.
-pub async fn moderate_review(tx: &Tx, id: Uuid, status: ReviewStatus, now: Timestamp) -> Result<(), Error> {
+pub async fn moderate_review(tx: &Tx, id: Uuid, status: ReviewStatus, now: Timestamp) -> Result<Uuid, Error> {
     // Both rows are locked by one statement, the review's first: of one product's reviews nobody holds another's.
     let counted = Entity::find_by_id(id)
         .select_only()
@@ -113,7 +113,7 @@ pub async fn moderate_review(tx: &Tx, id: Uuid, status: ReviewStatus, now: Times
     let more = match (before, status) {
         (_, ReviewStatus::Published) => 1,
         (ReviewStatus::Published, _) => -1,
-        _ => return Ok(()),
+        _ => return Ok(product),
     };
     let (sum, count) = (sum + more * i64::from(stars), count + more);
     let update = product::Entity::update_many()
@@ -123,7 +123,7 @@ pub async fn moderate_review(tx: &Tx, id: Uuid, status: ReviewStatus, now: Times
         .col_expr(product::Column::UpdatedAt, Expr::val(now))
         .filter(product::Column::Id.eq(product));
     update.exec(tx).await?;
-    Ok(())
+    Ok(product)
 }
 
 /// `sum / count` in hundredths, halves up; zero of nothing.

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait, IntoIden, Query, SelectStatement, UnionType, WithClause,
 };
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::category::MAX_CATEGORIES;
@@ -88,7 +88,7 @@ pub async fn category_path(db: &impl ConnectionTrait, id: Uuid) -> Result<Vec<St
 }
 
 /// A category on the way to another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Its id.
     pub id: Uuid,

@@ -156,8 +156,15 @@ impl Identity<'_> {
     /// A dropped future has changed nothing, or everything if the commit had begun; it records no failure.
     pub async fn upgrade_level(&self, id: Uuid, to: UserLevel, reason: Text<255>) -> Result<User, Error> {
         let started = self.clock.now();
-        let raised =
-            self.db.transaction(async |tx| upgrade_level(tx, id, to, &reason, started, self.clock.now()).await).await;
+        let raised = self.db.transaction(async |tx| {
+            let user = upgrade_level(tx, id, to, &reason, started, self.clock.now()).await?;
+            self.summaries.cache().invalidate_after(tx, self.summaries.of(id));
+            Ok(user)
+        });
+        let raised = raised.await;
+        if matches!(raised, Err(Error::CommitUnknown(_))) {
+            self.summaries.cache().invalidate(self.summaries.of(id)).await;
+        }
         if let Err(error) = &raised
             && !matches!(error, Error::NotFound { .. } | Error::CommitUnknown(_))
             && let Err(lost) = self.record_failure(id, to, failure(&reason, error), started).await

@@ -35,6 +35,7 @@ mod password;
 mod profile;
 mod query;
 mod register;
+mod summary;
 mod telegram;
 
 use uuid::Uuid;
@@ -50,6 +51,8 @@ pub use password::{LONGEST_PASSWORD, Password, SHORTEST_PASSWORD};
 pub use profile::{ProfileChange, UserChange, profile, save_profile, set_user_active, update_user};
 pub use query::{UserFilter, user, user_by_email, user_by_telegram_id, user_by_username, users};
 pub use register::{NewUser, register};
+pub(crate) use summary::Summaries;
+pub use summary::{UserSummary, summary};
 pub use telegram::{TelegramUser, upsert_from_telegram};
 
 use crate::Error;
@@ -64,11 +67,12 @@ pub struct Identity<'a> {
     db: &'a Db,
     clock: &'a dyn Clock,
     keyring: &'a Keyring,
+    summaries: &'a Summaries,
 }
 
 impl<'a> Identity<'a> {
-    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock, keyring: &'a Keyring) -> Self {
-        Self { db, clock, keyring }
+    pub(crate) const fn new(db: &'a Db, clock: &'a dyn Clock, keyring: &'a Keyring, summaries: &'a Summaries) -> Self {
+        Self { db, clock, keyring, summaries }
     }
 
     /// Registers a user. One round trip.

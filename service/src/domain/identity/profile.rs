@@ -169,7 +169,8 @@ impl Identity<'_> {
     /// # Errors
     /// As [`update_user`].
     pub async fn update_user(&self, id: Uuid, version: i32, change: UserChange) -> Result<User, Error> {
-        update_user(self.db.writer(), id, version, change, self.clock.now()).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(id, async move { update_user(db.writer(), id, version, change, now).await }).await
     }
 
     /// Deactivates a user: they cannot log in any more. One round trip; two for one who is so already.
@@ -177,7 +178,8 @@ impl Identity<'_> {
     /// # Errors
     /// As [`set_user_active`].
     pub async fn deactivate(&self, id: Uuid) -> Result<(), Error> {
-        set_user_active(self.db.writer(), id, false, self.clock.now()).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(id, async move { set_user_active(db.writer(), id, false, now).await }).await
     }
 
     /// Activates a user again. One round trip; two for one who is so already.
@@ -185,7 +187,8 @@ impl Identity<'_> {
     /// # Errors
     /// As [`set_user_active`].
     pub async fn activate(&self, id: Uuid) -> Result<(), Error> {
-        set_user_active(self.db.writer(), id, true, self.clock.now()).await
+        let (db, now) = (self.db.clone(), self.clock.now());
+        self.change(id, async move { set_user_active(db.writer(), id, true, now).await }).await
     }
 
     /// The profile of a user, who may have none. One round trip.

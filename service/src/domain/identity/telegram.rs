@@ -75,6 +75,19 @@ impl Identity<'_> {
     /// # Errors
     /// As [`upsert_from_telegram`].
     pub async fn upsert_from_telegram(&self, telegram: TelegramUser) -> Result<User, Error> {
-        upsert_from_telegram(self.db.writer(), telegram, self.clock.now()).await
+        let (db, now, summaries) = (self.db.clone(), self.clock.now(), self.summaries.clone());
+        // It is carried to its end, whoever waits: what it changes must not stay in the cache.
+        let upserted = tokio::spawn(async move {
+            let upserted = upsert_from_telegram(db.writer(), telegram, now).await;
+            match &upserted {
+                Ok(user) if user.updated_at < now => {}
+                Ok(user) => drop(summaries.cache().invalidate(summaries.of(user.id)).await),
+                Err(error) if error.is_invalid() => {}
+                // It may have been written, and whose it is was not said.
+                Err(_) => drop(summaries.cache().invalidate(summaries.all()).await),
+            }
+            upserted
+        });
+        upserted.await.map_err(Error::other)?
     }
 }

@@ -3,7 +3,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Period;
 use crate::Error;
@@ -17,7 +17,7 @@ use crate::entity::ordering::order;
 use crate::types::{Day, id_bounds};
 
 /// How the business did in a period.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BusinessFigures {
     /// The period.
     pub period: Period,
@@ -38,7 +38,7 @@ pub struct BusinessFigures {
 }
 
 /// How many of those that were tried succeeded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// All of them.
     pub tried: u64,
@@ -60,7 +60,7 @@ pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// Users.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserFigures {
     /// Registered in the period.
     pub registered: u64,
@@ -71,7 +71,7 @@ pub struct UserFigures {
 }
 
 /// Users by what they order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityFigures {
     /// Users who placed an order in the period, whatever became of it.
     pub active: u64,
@@ -80,7 +80,7 @@ pub struct ActivityFigures {
 }
 
 /// Orders placed in the period.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderFigures {
     /// All of them, whatever became of them.
     pub placed: u64,
@@ -89,7 +89,7 @@ pub struct OrderFigures {
 }
 
 /// The paid orders of a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayFigures {
     /// The day.
     pub day: Day,
@@ -117,7 +117,7 @@ impl OrderFigures {
 }
 
 /// Purchases between users that were placed in the period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurchaseFigures {
     /// All of them.
     pub placed: u64,
@@ -126,7 +126,7 @@ pub struct PurchaseFigures {
 }
 
 /// How points moved in the period.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsFigures {
     /// By why they moved; kinds without any movement are left out.
     pub flows: Vec<PointsFlow>,
@@ -136,7 +136,7 @@ pub struct PointsFigures {
 }
 
 /// What moved for one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsFlow {
     /// The reason.
     pub kind: PointsKind,
@@ -154,7 +154,7 @@ impl PointsFigures {
 }
 
 /// Published reviews that were written in the period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewFigures {
     /// How many gave one star, two, ... five.
     pub by_stars: [u64; 5],
@@ -174,7 +174,7 @@ impl ReviewFigures {
 }
 
 /// Log entries of the period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFigures {
     /// All of them.
     pub entries: u64,

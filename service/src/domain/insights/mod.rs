@@ -60,12 +60,12 @@ impl<'a> Insights<'a> {
     /// The business figures of a period. Twelve round trips, or none while they are kept.
     ///
     /// # Errors
-    /// Those of the databases. Where many asked at the same time, all get the one error, as [`Error::Other`].
+    /// Those of the databases, which the predicates of [`Error`] see: all who asked at the same time get the one.
     ///
     /// # Cancellation
-    /// Somebody else who waits for the same figures loads them then.
+    /// The load goes on, for whoever asks next.
     pub async fn business(&self, period: Period) -> Result<Arc<BusinessFigures>, Error> {
-        self.cache.business(cache::Key::Period(period), self.load(period)).await
+        self.cache.business(cache::Key::Period(period), load(self.app.clone(), period)).await
     }
 
     /// The business figures of the last so many days, up to now: [`business`](Self::business).
@@ -74,32 +74,18 @@ impl<'a> Insights<'a> {
     /// [`Error::Invalid`] for no days or more than [`MOST_DAYS`]; as [`business`](Self::business).
     pub async fn last_days(&self, days: u32) -> Result<Arc<BusinessFigures>, Error> {
         let period = Period::last_days(self.app.clock().now(), days)?;
-        self.cache.business(cache::Key::LastDays(days), self.load(period)).await
-    }
-
-    async fn load(&self, period: Period) -> Result<BusinessFigures, Error> {
-        let reader = |domain| self.app.db(domain).reader();
-        // Boxed: together these futures are more than a stack of a caller may have left.
-        let (users, activity, orders, purchases, points, reviews, logs) = futures::try_join!(
-            Box::pin(users(reader(Domain::Identity), period)),
-            Box::pin(activity(reader(Domain::Ordering), period)),
-            Box::pin(orders(reader(Domain::Ordering), period)),
-            Box::pin(purchases(reader(Domain::Mall), period)),
-            Box::pin(points(reader(Domain::Mall), period)),
-            Box::pin(reviews(reader(Domain::Catalog), period)),
-            Box::pin(logs(reader(Domain::Journal), period)),
-        )?;
-        Ok(BusinessFigures { period, users, activity, orders, purchases, points, reviews, logs })
+        self.cache.business(cache::Key::LastDays(days), load(self.app.clone(), period)).await
     }
 
     /// How each configured database is, in the order of [`App::databases`]. At most six round trips a database, or none while
     /// the figures are kept. It does not fail: what cannot be had, because the engine has no such figure, it is not permitted
     /// or the database does not answer, is absent.
     pub async fn engines(&self) -> Arc<Vec<EngineFigures>> {
+        let app = self.app.clone();
         self.cache
-            .engines(async {
-                let databases = self.app.config().distinct_databases().map(|(_, _, config)| config.max_open_conns);
-                let figures = self.app.databases().iter().zip(databases).map(|(db, most)| engine::figures(db, most));
+            .engines(async move {
+                let databases = app.config().distinct_databases().map(|(_, _, config)| config.max_open_conns);
+                let figures = app.databases().iter().zip(databases).map(|(db, most)| engine::figures(db, most));
                 futures::future::join_all(figures).await
             })
             .await
@@ -115,4 +101,19 @@ impl<'a> Insights<'a> {
         let engines = self.engines().await;
         Ok(assess(&HealthInput::of(&business, &engines)))
     }
+}
+
+async fn load(app: App, period: Period) -> Result<BusinessFigures, Error> {
+    let reader = |domain| app.db(domain).reader();
+    // Boxed: together these futures are more than a stack of a caller may have left.
+    let (users, activity, orders, purchases, points, reviews, logs) = futures::try_join!(
+        Box::pin(users(reader(Domain::Identity), period)),
+        Box::pin(activity(reader(Domain::Ordering), period)),
+        Box::pin(orders(reader(Domain::Ordering), period)),
+        Box::pin(purchases(reader(Domain::Mall), period)),
+        Box::pin(points(reader(Domain::Mall), period)),
+        Box::pin(reviews(reader(Domain::Catalog), period)),
+        Box::pin(logs(reader(Domain::Journal), period)),
+    )?;
+    Ok(BusinessFigures { period, users, activity, orders, purchases, points, reviews, logs })
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::types::{TimeRange, Timestamp};
@@ -11,7 +11,7 @@ pub const MOST_DAYS: u32 = 3_660;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A range of time that begins and ends: `from <= t < to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Period {
     from: Timestamp,
     to: Timestamp,

@@ -3,11 +3,12 @@
 //! Instance `i` of `n` serves its [`share_of`] the symbols and keeps their leases by renewing them well within their length. A
 //! standby asks for the same symbols and gets those whose lease is over: those of an instance that has died.
 //!
-//! A lease is judged by the clock of whoever asks. One whose clock is ahead takes a symbol early, one whose clock is behind
-//! takes it late; neither does harm, because the lease only says when to ask: what counts at a write is the fence. A holder
-//! that was taken over, be it dead, asleep or wrongly declared so, has a lower fence than the symbol, and [`check_fence`]
-//! refuses it in the transaction of its write. Clocks that agree to well within the lease's length (NTP) keep symbols from
-//! moving for nothing.
+//! The [`Desk`](super::Desk) does all of this by itself, and judges leases by what it has seen of them. [`assign`], for those
+//! who do it by hand, judges a lease by the clock of whoever asks. One whose clock is ahead takes a symbol early, one whose
+//! clock is behind takes it late; neither does harm, because the lease only says when to ask: what counts at a write is the
+//! fence. A holder that was taken over, be it dead, asleep or wrongly declared so, has a lower fence than the symbol, and
+//! [`check_fence`] refuses it in the transaction of its write. Clocks that agree to well within the lease's length (NTP) keep
+//! symbols from moving for nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::entity::trading::symbol_assignment::{Column, Entity, Model as SymbolA
 use crate::types::{AtColumn, Text, Timestamp};
 
 /// Symbols that are assigned at once at most.
-const MOST_SYMBOLS: usize = 500;
+pub(super) const MOST_SYMBOLS: usize = 500;
 
 /// The symbols that the instance at `slot` of `slots` serves, slots from 0: of all symbols, sorted and each once, every
 /// `slots`-th. So the shares are disjoint, complete, and differ by one symbol at most, for instances that were given the
@@ -61,6 +62,20 @@ pub async fn assign(
     lease: Duration,
     now: Timestamp,
 ) -> Result<Vec<SymbolAssignment>, Error> {
+    assign_if(tx, exchange, symbols, instance_id, lease, now, |row| is_free(row, instance_id, now)).await
+}
+
+/// As [`assign`], of the symbols whose rows `free` says are so; one that never was assigned has the fence 0. `free` sees
+/// rows that nobody changes before the transaction ends.
+pub(super) async fn assign_if(
+    tx: &Tx,
+    exchange: &Text<32>,
+    symbols: &[Text<32>],
+    instance_id: &Text<64>,
+    lease: Duration,
+    now: Timestamp,
+    free: impl Fn(&SymbolAssignment) -> bool + Send,
+) -> Result<Vec<SymbolAssignment>, Error> {
     let expires_at = end_of(lease, now)?;
     exchange.clone().non_blank().at("symbol_assignments.exchange")?;
     instance_id.clone().non_blank().at("symbol_assignments.instance_id")?;
@@ -73,11 +88,10 @@ pub async fn assign(
         return Ok(Vec::new());
     }
     let rows = locked(tx, exchange, &wanted, instance_id, now).await?;
-    let mut taken: Vec<SymbolAssignment> = rows.into_values().filter(|row| is_free(row, instance_id, now)).collect();
+    let mut taken: Vec<SymbolAssignment> = rows.into_values().filter(|row| free(row)).collect();
     if taken.is_empty() {
         return Ok(taken);
     }
-    let free = Condition::any().add(Column::InstanceId.eq(instance_id.clone())).add(Column::ExpiresAt.lte(now));
     Entity::update_many()
         .col_expr(Column::InstanceId, Expr::val(instance_id.clone()))
         .col_expr(Column::Fence, Expr::col(Column::Fence).add(1))
@@ -85,7 +99,6 @@ pub async fn assign(
         .col_expr(Column::UpdatedAt, Expr::val(now))
         .filter(Column::Exchange.eq(exchange.clone()))
         .filter(Column::Symbol.is_in(taken.iter().map(|row| row.symbol.clone())))
-        .filter(free)
         .exec(tx)
         .await?;
     for row in &mut taken {

@@ -43,6 +43,7 @@
 //! ```
 
 mod assignment;
+mod desk;
 mod insert;
 mod instance;
 mod order;
@@ -59,6 +60,7 @@ use futures::Stream;
 use uuid::Uuid;
 
 pub use assignment::{assign, assignments, check_fence, release, renew, share_of};
+pub use desk::{Desk, Held, Symbols};
 pub use instance::{NewInstance, heartbeat, instance, instances, register};
 pub use order::{
     Ending, Fill, NewOrder, OrderFilter, Placed, acknowledge, end, fill, live_at_level, order, order_by_client_id,

@@ -157,7 +157,8 @@ async fn the_claim_of_a_killed_worker_returns_when_its_lease_ends(database: Test
     for n in 0..5 {
         stage.app.alerting().enqueue(new_alert(&n.to_string())).await.unwrap();
     }
-    let mut worker = Command::new(env!("CARGO_BIN_EXE_claimant"))
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_actor"))
+        .arg("claimant")
         .args([stage.clock.now().micros().to_string(), "3".to_owned(), LEASE.as_secs().to_string()])
         .env("DATABASE_URL", stage.database.url())
         .stdout(Stdio::piped())

@@ -19,7 +19,8 @@ async fn a_process_that_is_killed_while_it_moves_points_loses_none(database: Tes
     let stage = patient(database).await;
     let users = users_with(&stage.app, 4, "100").await;
     for kill in 0..KILLS {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_points_mover"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_actor"))
+            .arg("points_mover")
             .arg(stage.database.url())
             .args(users.iter().map(Uuid::to_string))
             .stdin(Stdio::piped())

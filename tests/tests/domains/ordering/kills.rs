@@ -28,7 +28,8 @@ struct Shopper {
 
 impl Shopper {
     async fn start(shop: &Shop, mode: &str, orders: &[NewOrder]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shopper"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_actor"));
+        command.arg("shopper");
         command.args([mode, shop.stage.database.url(), &shop.app().clock().now().millis().to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();

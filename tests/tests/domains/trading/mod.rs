@@ -9,6 +9,7 @@ use stanchion::types::Timestamp;
 use stanchion::{App, Clock};
 use stanchion_tests::Stage;
 
+mod desk;
 mod instances;
 mod orders;
 mod reconciliation;

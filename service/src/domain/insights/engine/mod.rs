@@ -16,10 +16,11 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, TryGetable};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::business::share;
 use crate::db::{Db, Pool};
@@ -32,12 +33,12 @@ pub const LONG_TRANSACTION: Duration = Duration::from_secs(60);
 pub const SLOW_STATEMENT: Duration = Duration::from_millis(200);
 
 /// How a database is. What its engine does not say, or not to us, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineFigures {
     /// What it is called in the configuration.
-    pub database: &'static str,
+    pub database: Cow<'static, str>,
     /// The engine.
-    pub engine: &'static str,
+    pub engine: Cow<'static, str>,
     /// Whether it answers.
     pub reachable: bool,
     /// Our own connections to it.
@@ -61,7 +62,7 @@ pub struct EngineFigures {
 }
 
 /// Our connections to a database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolFigures {
     /// Open connections that may write.
     pub writer_open: u32,
@@ -93,7 +94,7 @@ impl PoolFigures {
 }
 
 /// How a table is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromQueryResult)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromQueryResult)]
 pub struct TableFigures {
     /// Its name.
     pub name: String,
@@ -111,8 +112,8 @@ pub struct TableFigures {
 pub(super) async fn figures(db: &Db, most: u32) -> EngineFigures {
     let asked = Asked { pool: db.reader() };
     let base = EngineFigures {
-        database: db.name(),
-        engine: db.backend().as_str(),
+        database: Cow::Borrowed(db.name()),
+        engine: Cow::Borrowed(db.backend().as_str()),
         // Before we take connections ourselves.
         pools: PoolFigures::of(db, most),
         reachable: db.reader().execute_unprepared("SELECT 1").await.is_ok(),

@@ -1,6 +1,6 @@
 //! A worker that takes alerts and never says what became of them: for tests to kill.
 //!
-//! `claimant CLOCK N LEASE_S`, the database in `DATABASE_URL`, the clock in microseconds since the epoch. It prints the ids
+//! `actor claimant CLOCK N LEASE_S`, the database in `DATABASE_URL`, the clock in microseconds since the epoch. It prints the ids
 //! that it holds, a line each, then `held`, and waits.
 
 use std::io::Write as _;
@@ -13,10 +13,9 @@ use stanchion::config::{Config, Database};
 use stanchion::types::Timestamp;
 use stanchion_tests::HandClock;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
     let arguments: Vec<i64> =
-        std::env::args().skip(1).map(|argument| argument.parse().context("a number")).collect::<Result<_, _>>()?;
+        arguments.iter().map(|argument| argument.parse().context("a number")).collect::<Result<_, _>>()?;
     let [clock, n, lease] = arguments[..] else { anyhow::bail!("claimant CLOCK N LEASE_S") };
     let url = std::env::var("DATABASE_URL").context("DATABASE_URL")?;
     let clock = Arc::new(HandClock::at(Timestamp::from_micros(clock)?));

@@ -1,7 +1,7 @@
 //! A process that checks out, for the tests to kill.
 //!
-//! `shopper step URL MILLIS` reads an array of one order (JSON, one line) from standard input and checks it out step by
-//! step: it prints the name of each step once it is done, and waits for a line. `shopper all URL MILLIS` reads any number
+//! `actor shopper step URL MILLIS` reads an array of one order (JSON, one line) from standard input and checks it out step by
+//! step: it prints the name of each step once it is done, and waits for a line. `actor shopper all URL MILLIS` reads any number
 //! of orders, checks them out four at a time, and prints a line for each. `MILLIS` is what its clock says.
 
 use std::io::{self, BufRead, Write};
@@ -14,10 +14,8 @@ use stanchion::domain::ordering::{NewOrder, Step};
 use stanchion::types::Timestamp;
 use stanchion_tests::HandClock;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, url, millis] = arguments.as_slice() else { bail!("shopper step|all URL MILLIS") };
+pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let [mode, url, millis] = arguments else { bail!("shopper step|all URL MILLIS") };
     let mut config = Config::new(Database::new(url.parse()?));
     config.database.max_open_conns = 4;
     let clock = Arc::new(HandClock::at(Timestamp::from_millis(millis.parse()?)?));

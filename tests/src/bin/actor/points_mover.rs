@@ -1,5 +1,4 @@
-//! `points_mover URL USER...`: moves points among users, four movements at a time, until it is killed: a service for tests
-//! to kill.
+//! `actor points_mover URL USER...`: moves points among users, four movements at a time, until it is killed.
 //!
 //! The key of every movement that was acknowledged is a line on standard output. It ends by itself when its standard input
 //! does, so that none outlives the test that started it.
@@ -12,18 +11,16 @@ use stanchion::domain::mall::PointsMove;
 use stanchion::types::{Money, new_id};
 use uuid::Uuid;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
     std::thread::spawn(|| {
         let mut rest = Vec::new();
         // However it ends, there is nobody left to work for.
         let _ended = std::io::stdin().read_to_end(&mut rest);
         std::process::exit(0);
     });
-    let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().unwrap_or_default();
-    let users = arguments.map(|user| user.parse()).collect::<Result<Vec<Uuid>, _>>()?;
-    anyhow::ensure!(users.len() > 1, "usage: points_mover URL USER USER...");
+    let [url, users @ ..] = arguments else { anyhow::bail!("points_mover URL USER USER...") };
+    let users = users.iter().map(|user| user.parse()).collect::<Result<Vec<Uuid>, _>>()?;
+    anyhow::ensure!(users.len() > 1, "points_mover URL USER USER...");
 
     let app = App::start(Config::new(Database::new(url.parse()?))).await?;
     let movers = (0..4).map(|_| tokio::spawn(move_for_ever(app.clone(), users.clone())));

@@ -1,0 +1,296 @@
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::error::LockError;
+use super::keeper::Place;
+use super::locks::Shared;
+use super::name::{LockName, Owner};
+use super::pending::{FIRST_PAUSE, LONGEST_PAUSE, release_later};
+
+/// A lock that this process holds, or held: what its guard, its renewal and the keeper share.
+pub(super) struct Held {
+    pub(super) name: LockName,
+    owner: Owner,
+    shared: Arc<Shared>,
+    ttl: Duration,
+    /// What the first lease is counted from.
+    since: Instant,
+    /// Granted without the store, which could not be used.
+    pub(super) degraded: bool,
+    lease: Mutex<Lease>,
+    lost: OnceLock<CancellationToken>,
+    /// One request to begin the lease anew at a time, so that it is known which one the store has seen last.
+    extending: tokio::sync::Mutex<()>,
+}
+
+struct Lease {
+    state: State,
+    deadline: Instant,
+    /// It is not renewed past this; the holder's own wish may go further.
+    bound: Instant,
+    place: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Live,
+    Released,
+    Lost,
+}
+
+/// What a grant says of a lock.
+pub(super) struct Grant {
+    pub(super) name: LockName,
+    pub(super) owner: Owner,
+    pub(super) ttl: Duration,
+    pub(super) since: Instant,
+    pub(super) renew_for: Duration,
+    pub(super) degraded: bool,
+}
+
+impl Held {
+    pub(super) fn new(grant: Grant, shared: Arc<Shared>) -> Arc<Self> {
+        let Grant { name, owner, ttl, since, renew_for, degraded } = grant;
+        let deadline = since + ttl;
+        let bound = if degraded { deadline } else { deadline.max(since + renew_for) };
+        let lease = Mutex::new(Lease { state: State::Live, deadline, bound, place: None });
+        let (lost, extending) = (OnceLock::new(), tokio::sync::Mutex::const_new(()));
+        let held = Arc::new(Self { name, owner, shared, ttl, since, degraded, lease, lost, extending });
+        held.schedule();
+        held
+    }
+
+    fn lease(&self) -> MutexGuard<'_, Lease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.lease().deadline
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.lease().is_live()
+    }
+
+    pub(super) fn lost_token(&self) -> CancellationToken {
+        // Under the lock, so that a loss is told to every token.
+        let lease = self.lease();
+        let token = self.lost.get_or_init(CancellationToken::new).clone();
+        if lease.state == State::Lost {
+            token.cancel();
+        }
+        token
+    }
+
+    pub(super) fn lost_error(&self) -> LockError {
+        LockError::Lost { name: self.name.clone() }
+    }
+
+    /// Has itself looked after when the time comes: to be renewed, or to be told that it is over.
+    fn schedule(self: &Arc<Self>) {
+        let mut lease = self.lease();
+        if lease.state != State::Live {
+            return;
+        }
+        let left = self.ttl.min(lease.deadline.saturating_duration_since(Instant::now()));
+        let due = if lease.deadline < lease.bound { lease.deadline - left * 2 / 3 } else { self.end(&lease) };
+        if let Some(place) = lease.place.replace(self.shared.keeper.put(Arc::clone(self), due)) {
+            self.shared.keeper.remove(place);
+        }
+    }
+
+    /// When it is given up: a little before the deadline, so that the holder hears of it no later than then.
+    fn end(&self, lease: &Lease) -> Instant {
+        let margin = (self.ttl / 10).clamp(Duration::from_millis(2), Duration::from_millis(100));
+        lease.deadline - margin
+    }
+
+    fn is_over(&self) -> bool {
+        self.end(&self.lease()) <= Instant::now()
+    }
+
+    /// What the keeper calls when it is due.
+    pub(super) fn attend(self: Arc<Self>) {
+        let renewable = {
+            let lease = self.lease();
+            lease.deadline < lease.bound
+        };
+        if self.is_over() {
+            self.lose("its lease is over", true);
+        } else if renewable {
+            tokio::spawn(async move { self.renew().await });
+        } else {
+            self.schedule();
+        }
+    }
+
+    /// Begins the lease anew until that is proved, or can no longer be in time.
+    async fn renew(self: &Arc<Self>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (live, bound, end) = {
+                let lease = self.lease();
+                (lease.state == State::Live, lease.bound, self.end(&lease))
+            };
+            if !live {
+                return;
+            }
+            let attempt = async {
+                let _one = self.extending.lock().await;
+                let since = Instant::now();
+                let ttl = self.ttl.min(bound.saturating_duration_since(since)).max(Duration::from_millis(1));
+                (since + ttl, self.shared.store.extend(&self.name, &self.owner, ttl).await)
+            };
+            match timeout_at(end.into(), attempt).await {
+                Ok((deadline, Ok(true))) => {
+                    self.prolong(deadline);
+                    return self.schedule();
+                }
+                Ok((_, Ok(false))) => return self.lose("its store no longer has it", false),
+                Ok((_, Err(error))) => {
+                    tracing::debug!(%error, "a lock could not be renewed; it is tried again until its lease ends");
+                    sleep_until(end.min(Instant::now() + pause).into()).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(_) => {}
+            }
+            // The holder may have begun it anew meanwhile.
+            if self.is_over() {
+                return self.lose("it could not be renewed in time", true);
+            }
+        }
+    }
+
+    /// The lease was begun anew, and ends then.
+    fn prolong(&self, deadline: Instant) {
+        self.lease().deadline = deadline;
+    }
+
+    /// Begins the lease anew at the holder's wish.
+    pub(super) async fn extend(self: &Arc<Self>, ttl: Duration) -> Result<(), LockError> {
+        let _one = self.extending.lock().await;
+        let since = Instant::now();
+        {
+            let mut lease = self.lease();
+            if !lease.is_live() {
+                return Err(self.lost_error());
+            }
+            // A shorter lease counts from now on, whether the store's answer comes or not.
+            lease.deadline = lease.deadline.min(since + ttl);
+        }
+        match self.shared.store.extend(&self.name, &self.owner, ttl).await {
+            Ok(true) if self.lease().state == State::Live => {
+                self.prolong(since + ttl);
+                self.schedule();
+                Ok(())
+            }
+            Ok(true) => Err(self.lost_error()),
+            Ok(false) => {
+                self.lose("its store no longer has it", false);
+                Err(self.lost_error())
+            }
+            Err(error) => {
+                self.schedule();
+                Err(error)
+            }
+        }
+    }
+
+    /// It is lost: that is told, once, and for good. `perhaps_kept`: the store may still have it.
+    fn lose(&self, why: &'static str, perhaps_kept: bool) {
+        if !self.end_as(State::Lost) {
+            return;
+        }
+        if let Some(token) = self.lost.get() {
+            token.cancel();
+        }
+        self.shared.meter.lost();
+        tracing::warn!(store = self.shared.store.kind(), why, "a lock was lost while it was held");
+        if perhaps_kept && !self.degraded {
+            // A request to renew it may still be under way.
+            let until = Instant::now() + self.ttl;
+            release_later(Arc::clone(&self.shared.store), self.name.clone(), self.owner.clone(), until);
+        }
+    }
+
+    /// Ends it; whether it was live.
+    fn end_as(&self, state: State) -> bool {
+        let (live, place) = {
+            let mut lease = self.lease();
+            let live = lease.state == State::Live;
+            if live {
+                lease.state = state;
+            }
+            (live, lease.place.take())
+        };
+        if let Some(place) = place {
+            self.shared.keeper.remove(place);
+        }
+        if live {
+            self.shared.meter.was_held(self.since.elapsed());
+        }
+        live
+    }
+
+    /// Gives it back, and tells whether it was held until then.
+    pub(super) async fn release(&self) -> Result<(), LockError> {
+        if !self.is_live() {
+            self.lose("its lease is over", true);
+        }
+        if !self.end_as(State::Released) {
+            return Err(self.lost_error());
+        }
+        if self.degraded {
+            return Ok(());
+        }
+        let store = &self.shared.store;
+        let had = match store.release_at_once(&self.name, &self.owner) {
+            Some(had) => had,
+            None => {
+                let unfinished = Unfinished(Some(self));
+                let had = store.release(&self.name, &self.owner).await?;
+                unfinished.forget();
+                had
+            }
+        };
+        if had { Ok(()) } else { Err(self.lost_error()) }
+    }
+
+    /// Gives it back in the background, if it has not ended yet.
+    pub(super) fn let_go(&self) {
+        if self.end_as(State::Released) && !self.degraded {
+            self.release_later();
+        }
+    }
+
+    fn release_later(&self) {
+        let until = self.deadline().max(Instant::now() + FIRST_PAUSE);
+        release_later(Arc::clone(&self.shared.store), self.name.clone(), self.owner.clone(), until);
+    }
+}
+
+impl Lease {
+    fn is_live(&self) -> bool {
+        self.state == State::Live && Instant::now() < self.deadline
+    }
+}
+
+/// A release that failed or was dropped goes on in the background.
+struct Unfinished<'a>(Option<&'a Held>);
+
+impl Unfinished<'_> {
+    fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(held) = self.0 {
+            held.release_later();
+        }
+    }
+}

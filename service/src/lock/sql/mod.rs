@@ -1,0 +1,27 @@
+//! Locks in a database: as rows with leases ([`TableStore`], on every engine), or as locks of its sessions
+//! ([`SessionStore`], on PostgreSQL, MySQL and MariaDB).
+//!
+//! It touches the database it is given and names the table `locks` only. Rows go through the pools of a
+//! [`Db`](crate::db::Db); sessions are connections of their own, so that locks that are held or waited for never starve
+//! the service's statements. Those of one process who wait for the same lock queue here, and the first of them asks.
+//! Called by the room of locks.
+
+mod mysql;
+mod postgres;
+mod rows;
+mod session;
+mod sessions;
+mod table;
+mod turns;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use sessions::SessionStore;
+pub use table::TableStore;
+
+/// When a wait is over; one that would never be is over in a year.
+fn deadline(wait: Duration) -> Instant {
+    Instant::now() + wait.min(Duration::from_secs(365 * 24 * 60 * 60))
+}

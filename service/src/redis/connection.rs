@@ -1,0 +1,325 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::circuit::{Circuit, CircuitState};
+use super::client::{Options, sample};
+use super::error::{RedisError, RedisErrorKind};
+use super::link::Link;
+use super::meter::{Meter, Outcome};
+use super::slots::{Shard, Slots};
+use crate::config::{RedisTopology, RedisUrl};
+
+/// The pauses between probes while the circuit is open: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How many nodes of a cluster are asked, one after the other, before none is said to answer.
+const ATTEMPTS: usize = 3;
+
+/// The one connection that the clones of a handle share, and what is known of the servers behind it.
+///
+/// A failure of a single server opens the circuit for everything. In a cluster it takes the slots of the failing shard out
+/// of use, for as long as a probe of that shard fails; the circuit opens when no node answers at all.
+pub(super) struct Connection {
+    pub(super) url: RedisUrl,
+    pub(super) options: Options,
+    pub(super) circuit: Circuit,
+    pub(super) meter: Meter,
+    /// Its URL without the password.
+    pub(super) server: Arc<str>,
+    /// What opened the circuit.
+    cause: StdMutex<Option<RedisErrorKind>>,
+    slots: Slots,
+    /// Whether somebody watches the slots that are down.
+    watched: AtomicBool,
+    /// Whether somebody looks at the memory now and then.
+    sampled: AtomicBool,
+    link: StdMutex<Option<(u64, Link)>>,
+    connecting: Mutex<u64>,
+}
+
+impl Connection {
+    pub(super) fn new(url: RedisUrl, options: Options) -> Self {
+        let addresses: Vec<String> = url.addresses().map(|(host, port)| format!("{host}:{port}")).collect();
+        let meter = Meter::new(if addresses.is_empty() { "socket".to_owned() } else { addresses.join(",") }.as_str());
+        Self {
+            server: url.to_string().into(),
+            url,
+            options,
+            circuit: Circuit::default(),
+            meter,
+            cause: StdMutex::default(),
+            slots: Slots::default(),
+            watched: AtomicBool::new(false),
+            sampled: AtomicBool::new(false),
+            link: StdMutex::default(),
+            connecting: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        *self.url.topology() == RedisTopology::Cluster
+    }
+
+    /// Which connection it is on; 0 while there is none.
+    pub(super) fn number(&self) -> u64 {
+        self.held().map_or(0, |(number, _)| number)
+    }
+
+    /// Does one piece of work, in a cluster on the shard of `slot`, and records how long it took.
+    pub(super) async fn call<T>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        slot: Option<u16>,
+        outcome: fn(&T) -> Outcome,
+        work: impl AsyncFnOnce(&mut Link) -> redis::RedisResult<T>,
+    ) -> Result<T, RedisError> {
+        let began = Instant::now();
+        let result = self.attempt(slot, work).await;
+        let outcome = result.as_ref().map_or_else(|error| Outcome::Error(error.kind()), outcome);
+        self.meter.took(operation, outcome, began.elapsed());
+        result
+    }
+
+    async fn attempt<T>(
+        self: &Arc<Self>,
+        slot: Option<u16>,
+        work: impl AsyncFnOnce(&mut Link) -> redis::RedisResult<T>,
+    ) -> Result<T, RedisError> {
+        if self.circuit.state() != CircuitState::Closed || slot.is_some_and(|slot| self.slots.is_down(slot)) {
+            return Err(self.refused());
+        }
+        let (number, mut link) = self.link().await?;
+        let limit = self.options.command_timeout;
+        let error = match timeout(limit, work(&mut link)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => RedisError::of(error, &self.server),
+            Err(_) => RedisError::late(limit, &self.server),
+        };
+        match error.kind() {
+            RedisErrorKind::Timeout(_)
+            | RedisErrorKind::Unavailable
+            | RedisErrorKind::Loading
+            | RedisErrorKind::ClusterDown => match link {
+                Link::Cluster(_) => self.set_down(slot, error.kind(), link),
+                // A call of an earlier connection says nothing of the present one.
+                Link::Server(_) => {
+                    if self.forget(number) {
+                        self.open(error.kind());
+                    }
+                }
+            },
+            // A master that was replaced: the next call looks for the new one. A cluster's connection looks by itself.
+            RedisErrorKind::ReadOnly if matches!(link, Link::Server(_)) => drop(self.forget(number)),
+            _ => {}
+        }
+        Err(error)
+    }
+
+    /// The connection, made if there is none; those who ask at the same time share it.
+    async fn link(self: &Arc<Self>) -> Result<(u64, Link), RedisError> {
+        if let Some(link) = self.held() {
+            return Ok(link);
+        }
+        let mut number = self.connecting.lock().await;
+        if let Some(link) = self.held() {
+            return Ok(link);
+        }
+        if self.circuit.state() != CircuitState::Closed {
+            return Err(self.refused());
+        }
+        match self.connect().await {
+            Ok(link) => {
+                *number += 1;
+                self.hold(*number, &link);
+                Ok((*number, link))
+            }
+            Err(error) => {
+                self.open(error.kind());
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the circuit, and probes until it can be closed.
+    fn open(self: &Arc<Self>, cause: RedisErrorKind) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        if self.circuit.open() {
+            self.meter.circuit(CircuitState::Open);
+            let (server, cause) = (&self.server, cause.name());
+            tracing::warn!(%server, cause, "Redis does not answer; it is probed, and not asked until it does");
+            tokio::spawn(probe(Arc::downgrade(self)));
+        }
+    }
+
+    fn turn(&self, state: CircuitState) {
+        self.circuit.set(state);
+        self.meter.circuit(state);
+    }
+
+    /// Takes a slot of a cluster out of use; the watch finds out which others are served by the same shard.
+    fn set_down(self: &Arc<Self>, slot: Option<u16>, cause: RedisErrorKind, link: Link) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        if let Some(slot) = slot {
+            self.slots.set_down(slot);
+        }
+        if !self.watched.swap(true, Ordering::AcqRel) {
+            let (server, cause) = (&self.server, cause.name());
+            tracing::warn!(%server, cause, "a shard of a Redis cluster does not answer; its keys are not asked for");
+            tokio::spawn(watch(Arc::downgrade(self), link));
+        }
+    }
+
+    fn refused(&self) -> RedisError {
+        let cause = *self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        RedisError::refused(cause, &self.server)
+    }
+
+    fn held(&self) -> Option<(u64, Link)> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn hold(self: &Arc<Self>, number: u64, link: &Link) {
+        if !self.sampled.swap(true, Ordering::AcqRel) {
+            tokio::spawn(sample(Arc::downgrade(self)));
+        }
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, link.clone()));
+        self.meter.connection(Some(number));
+    }
+
+    /// Gives up the connection; whether it was still that one.
+    fn forget(&self, number: u64) -> bool {
+        let mut held = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_held = held.as_ref().is_some_and(|(held, _)| *held == number);
+        if is_held {
+            *held = None;
+            self.meter.connection(None);
+        }
+        is_held
+    }
+
+    async fn connect(&self) -> Result<Link, RedisError> {
+        let limit = self.options.connect_timeout;
+        let error = match timeout(limit, Link::connect(&self.url, &self.options)).await {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(error)) => RedisError::of(error, &self.server),
+            Err(_) => RedisError::late(limit, &self.server),
+        };
+        Err(error.before_sending())
+    }
+
+    /// Connects and asks.
+    async fn probe(&self) -> Result<Link, RedisError> {
+        let mut link = self.connect().await?;
+        if self.is_cluster() {
+            self.shards(&mut link).await?;
+            return Ok(link);
+        }
+        let ping: String = self.ask(&mut link, &redis::cmd("PING")).await?;
+        drop(ping);
+        Ok(link)
+    }
+
+    /// A cluster's shards, as the first node that answers knows them.
+    async fn shards(&self, link: &mut Link) -> Result<Vec<Shard>, RedisError> {
+        let mut failure = None;
+        for _ in 0..ATTEMPTS {
+            match self.ask::<Value>(link, redis::cmd("CLUSTER").arg("SLOTS")).await {
+                Ok(slots) => return Ok(Shard::read(slots)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| self.refused()))
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, link: &mut Link, cmd: &redis::Cmd) -> Result<T, RedisError> {
+        let limit = self.options.command_timeout;
+        match timeout(limit, cmd.query_async(link)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(RedisError::of(error, &self.server)),
+            Err(_) => Err(RedisError::late(limit, &self.server)),
+        }
+    }
+
+    /// Whether a shard answers; its slots are used again then.
+    async fn ask_shard(&self, link: &mut Link, shard: &Shard) {
+        let Some(key) = shard.key() else { return };
+        if self.ask::<Value>(link, redis::cmd("EXISTS").arg(key)).await.is_ok() {
+            shard.slots().for_each(|slot| self.slots.set_up(slot));
+            self.meter.slots_down(self.slots.down());
+        }
+    }
+}
+
+/// Closes the circuit as soon as Redis answers.
+async fn probe(connection: Weak<Connection>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        sleep(pause).await;
+        let Some(connection) = connection.upgrade() else { return };
+        connection.turn(CircuitState::HalfOpen);
+        match connection.probe().await {
+            Ok(link) => {
+                let mut number = connection.connecting.lock().await;
+                *number += 1;
+                connection.hold(*number, &link);
+                connection.turn(CircuitState::Closed);
+                tracing::info!(server = %connection.server, "Redis answers again");
+                return;
+            }
+            Err(error) => {
+                *connection.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.kind());
+                tracing::debug!(%error, "Redis still does not answer");
+                connection.turn(CircuitState::Open);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// Looks after the slots of a cluster that are down, until none is.
+async fn watch(connection: Weak<Connection>, mut link: Link) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Some(strong) = connection.upgrade() else { return };
+        let shards = match strong.shards(&mut link).await {
+            Ok(shards) => shards,
+            Err(error) => {
+                strong.slots.set_all_up();
+                strong.meter.slots_down(0);
+                strong.watched.store(false, Ordering::Release);
+                // Whatever connection there is leads to the same nodes.
+                if strong.forget(strong.number()) {
+                    strong.open(error.kind());
+                }
+                return;
+            }
+        };
+        let down = |shard: &&Shard| shard.slots().any(|slot| strong.slots.is_down(slot));
+        for shard in shards.iter().filter(down) {
+            shard.slots().for_each(|slot| strong.slots.set_down(slot));
+        }
+        strong.meter.slots_down(strong.slots.down());
+        drop(strong);
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+
+        let Some(strong) = connection.upgrade() else { return };
+        let down = |shard: &&Shard| shard.slots().any(|slot| strong.slots.is_down(slot));
+        for shard in shards.iter().filter(down) {
+            strong.ask_shard(&mut link, shard).await;
+        }
+        if strong.slots.down() == 0 {
+            strong.watched.store(false, Ordering::Release);
+            // One that went down in this very moment is watched by nobody yet.
+            if strong.slots.down() == 0 || strong.watched.swap(true, Ordering::AcqRel) {
+                tracing::info!(server = %strong.server, "every shard of the Redis cluster answers");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! One load for all who ask, whoever of them leaves and however it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use stanchion::Error;
+use stanchion::cache::CacheError;
+use stanchion_tests::testbed::redis_url;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::nodes::{alone, node, numbers, prefix};
+
+/// A cache without Redis, and one with it where there is one.
+fn caches() -> Vec<stanchion::cache::Cache> {
+    let remote = redis_url().map(|url| node(&url, &prefix()));
+    [Some(alone()), remote].into_iter().flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_callers_cause_one_load() {
+    for cache in caches() {
+        let (numbers, loads) = (numbers(&cache), Arc::new(AtomicU64::new(0)));
+        let callers = (0..1_000).map(|_| {
+            let (numbers, loads) = (numbers.clone(), Arc::clone(&loads));
+            tokio::spawn(async move {
+                let load = || async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Ok(loads.fetch_add(1, Ordering::SeqCst))
+                };
+                numbers.get_or_load("key", load).await.unwrap()
+            })
+        });
+        for value in join_all(callers).await {
+            assert_eq!(*value.unwrap(), 0);
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_leaves_neither_ends_nor_repeats_the_load() {
+    for cache in caches() {
+        let (numbers, loads, go) = (numbers(&cache), Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+        let load = || {
+            let (loads, go) = (Arc::clone(&loads), Arc::clone(&go));
+            || async move {
+                let load = loads.fetch_add(1, Ordering::SeqCst);
+                go.notified().await;
+                Ok(load)
+            }
+        };
+        for _ in 0..10 {
+            assert!(timeout(Duration::from_millis(5), numbers.get_or_load("key", load())).await.is_err());
+        }
+        go.notify_one();
+        assert_eq!(*numbers.get_or_load("key", load()).await.unwrap(), 0);
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_reaches_all_who_wait_and_the_next_caller_loads() {
+    for cache in caches() {
+        let numbers = numbers(&cache);
+        let load = || async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            panic!("the loader's own")
+        };
+        let waiting = join_all((0..10).map(|_| numbers.get_or_load("key", load))).await;
+        for outcome in waiting {
+            assert!(matches!(outcome, Err(Error::Cache(CacheError::Panicked { .. }))));
+        }
+        assert_eq!(*numbers.get_or_load("key", || async { Ok(7) }).await.unwrap(), 7);
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_shared_and_is_seen_through() {
+    for cache in caches() {
+        let (numbers, loads) = (numbers(&cache), Arc::new(AtomicU64::new(0)));
+        let load = || {
+            let loads = Arc::clone(&loads);
+            || async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                Err::<u64, _>(Error::not_found("number", 7))
+            }
+        };
+        for outcome in join_all((0..10).map(|_| numbers.get_or_load("key", load()))).await {
+            let error = outcome.unwrap_err();
+            assert!(error.is_not_found() && !error.is_conflict());
+            assert_eq!(error.to_string(), "there is no number 7");
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+}

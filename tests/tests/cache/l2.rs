@@ -1,0 +1,74 @@
+//! The second level.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use stanchion::Error;
+use stanchion::cache::{CacheError, NamespaceOptions};
+use stanchion_tests::testbed::redis_url;
+
+use crate::nodes::{alone, node, numbers, prefix, ready};
+
+#[tokio::test]
+async fn what_one_node_has_loaded_another_one_finds() {
+    let Some(url) = redis_url() else { return };
+    let prefix = prefix();
+    let (here, there) = (node(&url, &prefix), node(&url, &prefix));
+    ready(&here).await;
+    ready(&there).await;
+    assert_eq!(*numbers(&here).get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
+    assert_eq!(numbers(&there).get("key").await.unwrap().as_deref(), Some(&1));
+    let second = numbers(&there).get_or_load("other", || async { Ok(2) }).await.unwrap();
+    assert_eq!(*second, 2);
+    let statistics = numbers(&there).statistics();
+    assert_eq!((statistics.l2_hits, statistics.loads, statistics.stores), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn two_prefixes_do_not_meet() {
+    let Some(url) = redis_url() else { return };
+    let (here, there) = (node(&url, &prefix()), node(&url, &prefix()));
+    ready(&here).await;
+    ready(&there).await;
+    assert_eq!(*numbers(&here).get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
+    assert_eq!(*numbers(&there).get_or_load("key", || async { Ok(2) }).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_nodes_cause_one_load() {
+    let Some(url) = redis_url() else { return };
+    let (prefix, loads) = (prefix(), Arc::new(AtomicU64::new(0)));
+    let nodes: Vec<_> = (0..10).map(|_| node(&url, &prefix)).collect();
+    for node in &nodes {
+        ready(node).await;
+    }
+    let callers = nodes.iter().flat_map(|node| (0..100).map(move |_| numbers(node))).map(|numbers| {
+        let loads = Arc::clone(&loads);
+        tokio::spawn(async move {
+            let load = || async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(loads.fetch_add(1, Ordering::SeqCst))
+            };
+            *numbers.get_or_load("key", load).await.unwrap()
+        })
+    });
+    for value in futures::future::join_all(callers).await {
+        assert_eq!(value.unwrap(), 0);
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let cache = alone();
+    let numbers = numbers(&cache);
+    let error = numbers.get_or_load("k".repeat(65 * 1024), || async { Ok(1) }).await.unwrap_err();
+    assert!(error.is_invalid());
+    let taken = cache.namespace::<String>("numbers", NamespaceOptions::ttl(Duration::from_secs(60)));
+    assert!(matches!(taken, Err(Error::Cache(CacheError::Taken { .. }))));
+    for ttl in [Duration::ZERO, Duration::from_secs(100 * 365 * 24 * 3_600)] {
+        assert!(cache.namespace::<u64>("ttl", NamespaceOptions::ttl(ttl)).unwrap_err().is_invalid());
+    }
+    assert!(cache.namespace::<u64>("{", NamespaceOptions::ttl(Duration::from_secs(1))).unwrap_err().is_invalid());
+}

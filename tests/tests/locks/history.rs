@@ -1,0 +1,183 @@
+//! A recorded history of locked writes, checked for mutual exclusion by the order of the fences.
+//!
+//! Holders are paused past their leases, in one process and, by signals, in several; some are killed. Whoever was followed
+//! by another must find the database closed. The gate runs some hundred hand-overs a store and back end;
+//! `STANCHION_HAND_OVERS=100000` runs as many as are to be shown.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use stanchion_tests::testbed::{Backend, TestDatabase, eventually, redis_url};
+use stanchion_tests::{Ledger, Turn, on_every_backend};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+on_every_backend! {
+    holders_paused_past_their_leases_write_nothing,
+    processes_that_are_paused_and_killed_write_in_turn,
+}
+
+/// The stores that a database is tried with.
+fn stores(database: &TestDatabase) -> Vec<&'static str> {
+    let mut stores = vec!["in_process", "table"];
+    stores.extend(redis_url().map(|_| "redis"));
+    if database.backend() != Backend::Sqlite {
+        stores.push("session");
+    }
+    stores
+}
+
+fn hand_overs() -> usize {
+    std::env::var("STANCHION_HAND_OVERS").ok().and_then(|count| count.parse().ok()).unwrap_or(200)
+}
+
+async fn holders_paused_past_their_leases_write_nothing(database: TestDatabase) {
+    let ttl = Duration::from_millis(30);
+    let mut before = 0;
+    for store in stores(&database) {
+        let ledger = Ledger::open(store, database.url(), redis_url().as_deref()).await.unwrap();
+        if before == 0 {
+            ledger.create().await.unwrap();
+        }
+        let begun = Instant::now();
+        let (tasks, rounds) = (8, hand_overs().div_ceil(8));
+        let turns = join_all((0..tasks).map(|task| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move {
+                let mut counts = [0_i64; 3];
+                for round in 0..rounds {
+                    // One in twenty is paused until its lease is over and the next one has had time to write.
+                    let paused = fastrand::u8(0..20) == 0;
+                    let pause = async {
+                        if paused {
+                            tokio::time::sleep(ttl * 2).await;
+                        }
+                    };
+                    counts[ledger.turn(task, ttl, pause, round % 2 == 0).await as usize] += 1;
+                }
+                counts
+            })
+        }));
+        let mut counts = [0; 3];
+        for turns in turns.await {
+            let turns = turns.unwrap();
+            counts = std::array::from_fn(|at| counts[at] + turns[at]);
+        }
+        let [accepted, refused, missed] = counts;
+        let history = ledger.history().await.unwrap();
+        println!(
+            "{} with {store} locks: {accepted} accepted, {refused} refused, {missed} missed, {} stale writes accepted, in {:.1?}",
+            database.backend(),
+            history.stale,
+            begun.elapsed()
+        );
+        assert_eq!(history.stale, 0, "{store}");
+        assert_eq!((history.rows, history.counter), (before + accepted, before + accepted), "{store}");
+        assert!(accepted > 0, "{store}");
+        before = history.rows;
+    }
+}
+
+/// A process that takes turns, and how many of them it told of.
+struct Locker {
+    child: Child,
+    accepted: Arc<AtomicUsize>,
+    refused: Arc<AtomicUsize>,
+}
+
+impl Locker {
+    fn start(store: &str, database: &TestDatabase, number: usize) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_actor"));
+        command.arg("locker");
+        command.args([store, "50", &number.to_string()]).env("DATABASE_URL", database.url());
+        if let Some(url) = redis_url() {
+            command.env("REDIS_URL", url);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let (accepted, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let counts = (Arc::clone(&accepted), Arc::clone(&refused));
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                match line.as_str() {
+                    "accepted" => counts.0.fetch_add(1, Ordering::SeqCst),
+                    "refused" => counts.1.fetch_add(1, Ordering::SeqCst),
+                    _ => 0,
+                };
+            }
+        });
+        Self { child, accepted, refused }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().unwrap();
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+    }
+}
+
+async fn processes_that_are_paused_and_killed_write_in_turn(database: TestDatabase) {
+    let mut before = 0;
+    let stores = stores(&database).into_iter().filter(|store| *store != "in_process");
+    for (at, store) in stores.enumerate() {
+        let ledger = Ledger::open(store, database.url(), redis_url().as_deref()).await.unwrap();
+        if at == 0 {
+            ledger.create().await.unwrap();
+        }
+        let mut lockers: Vec<Locker> = (0..3).map(|number| Locker::start(store, &database, number)).collect();
+        let mut dead: Vec<Locker> = Vec::new();
+        let total = |lockers: &[Locker], dead: &[Locker]| -> usize {
+            lockers.iter().chain(dead).map(|locker| locker.accepted.load(Ordering::SeqCst)).sum()
+        };
+        for locker in &lockers {
+            eventually("each has written", async || locker.accepted.load(Ordering::SeqCst) > 0).await;
+        }
+        for round in 0..12 {
+            let chosen = fastrand::usize(0..lockers.len());
+            if round % 4 == 3 {
+                lockers[chosen].signal(Signal::SIGKILL);
+                let next = Locker::start(store, &database, 3 + round);
+                dead.push(std::mem::replace(&mut lockers[chosen], next));
+            } else {
+                lockers[chosen].signal(Signal::SIGSTOP);
+                // Paused until the others have gone on, or found that they cannot: it may have stopped inside its
+                // transaction, which holds up the next fence.
+                let seen = total(&lockers, &dead);
+                let goes_on = eventually("the others go on", async || total(&lockers, &dead) > seen + 1);
+                let _perhaps = tokio::time::timeout(Duration::from_millis(400), goes_on).await;
+                lockers[chosen].signal(Signal::SIGCONT);
+            }
+            let seen = total(&lockers, &dead);
+            eventually("somebody writes", async || total(&lockers, &dead) > seen).await;
+        }
+        for locker in lockers.iter_mut().chain(&mut dead) {
+            // One of the dead cannot be killed again.
+            let _ended = locker.child.start_kill();
+            locker.child.wait().await.unwrap();
+        }
+        let history = eventually_settled(&ledger).await;
+        let told = total(&lockers, &dead);
+        let refused: usize = lockers.iter().chain(&dead).map(|locker| locker.refused.load(Ordering::SeqCst)).sum();
+        println!(
+            "{} with {store} locks in processes: {told} told as accepted, {refused} refused, {history:?}",
+            database.backend()
+        );
+        assert_eq!(history.stale, 0, "{store}");
+        assert_eq!(history.counter, history.rows, "{store}");
+        assert!(history.rows >= before + i64::try_from(told).unwrap(), "{store}: what was accepted is there");
+        before = history.rows;
+    }
+}
+
+/// The history once the server has ended the transactions of the dead.
+async fn eventually_settled(ledger: &Ledger) -> stanchion_tests::History {
+    let ttl = Duration::from_millis(50);
+    // A turn of its own comes after all of theirs.
+    eventually("it has a turn", async || ledger.turn(-1, ttl, async {}, false).await == Turn::Accepted).await;
+    ledger.history().await.unwrap()
+}
