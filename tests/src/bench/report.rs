@@ -118,7 +118,13 @@ fn cells(line: &Line) -> [String; 7] {
     let spread = |[low, median, high]: [f64; 3], digits: usize, unit: &str| {
         format!("{median:.digits$}{unit} ({low:.digits$}-{high:.digits$})")
     };
-    let digits = if line.ours[1] < 1_000.0 { 1 } else { 0 };
+    let digits = if line.ours[1] < 10.0 {
+        2
+    } else if line.ours[1] < 1_000.0 {
+        1
+    } else {
+        0
+    };
     let met = line.goal.met_by(line.ratio[1]).map_or("", |met| if met { "met" } else { "MISSED" });
     [
         line.subject.clone(),
