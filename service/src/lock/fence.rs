@@ -107,19 +107,26 @@ pub async fn mint(db: &Db, name: &LockName) -> Result<Fence, Error> {
     let (db, name) = (db.clone(), name.clone());
     // Detached: who gives up after a short lease would else, on a pool that is still cold, give up the connection that was
     // being opened, and the next one would not come any further.
-    let minted = tokio::spawn(async move {
-        let mut left = ATTEMPTS;
-        loop {
-            left -= 1;
-            match raise(&db, &name).await {
-                Ok(token) => return Ok(Fence { name, token, origin: Some(db.writer().origin()) }),
-                // The first holders of a name may meet; the statement had no effect then.
-                Err(error) if left > 0 && matches!(error.kind(), Kind::Deadlock | Kind::SerializationFailure) => {}
-                Err(error) => return Err(error.into()),
-            }
+    let minted = tokio::spawn(async move { mint_here(&db, &name).await });
+    Ok(minted.await.unwrap_or_else(|ended| Err(ended_early(&ended)))?)
+}
+
+/// As [`mint`], as long as somebody waits for it.
+pub(super) async fn mint_here(db: &Db, name: &LockName) -> Result<Fence, DatabaseError> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match raise(db, name).await {
+            Ok(token) => return Ok(Fence { name: name.clone(), token, origin: Some(db.writer().origin()) }),
+            // The first holders of a name may meet; the statement had no effect then.
+            Err(error) if left > 0 && matches!(error.kind(), Kind::Deadlock | Kind::SerializationFailure) => {}
+            Err(error) => return Err(error),
         }
-    });
-    minted.await.unwrap_or_else(|failed| Err(sea_orm::DbErr::Custom(format!("minting a fence: {failed}")).into()))
+    }
+}
+
+pub(super) fn ended_early(ended: &tokio::task::JoinError) -> DatabaseError {
+    sea_orm::DbErr::Custom(format!("minting a fence: {ended}")).into()
 }
 
 async fn raise(db: &Db, name: &LockName) -> Result<i64, DatabaseError> {

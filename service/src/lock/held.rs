@@ -29,8 +29,13 @@ pub(super) struct Held {
 struct Lease {
     state: State,
     deadline: Instant,
+    /// How long it was when it began.
+    length: Duration,
     /// It is not renewed past this; the holder's own wish may go further.
     bound: Instant,
+    /// The shortest one that was asked for and not answered: that request may still come to the store, after others that
+    /// were, so none counts for longer.
+    doubted: Duration,
     place: Option<Place>,
 }
 
@@ -49,14 +54,17 @@ pub(super) struct Grant {
     pub(super) since: Instant,
     pub(super) renew_for: Duration,
     pub(super) degraded: bool,
+    /// An earlier request for it had no answer.
+    pub(super) doubted: bool,
 }
 
 impl Held {
     pub(super) fn new(grant: Grant, shared: Arc<Shared>) -> Arc<Self> {
-        let Grant { name, owner, ttl, since, renew_for, degraded } = grant;
-        let deadline = since + ttl;
-        let bound = if degraded { deadline } else { deadline.max(since + renew_for) };
-        let lease = Mutex::new(Lease { state: State::Live, deadline, bound, place: None });
+        let Grant { name, owner, ttl, since, renew_for, degraded, doubted } = grant;
+        let bound = if degraded { since } else { since + renew_for };
+        let doubted = if doubted { ttl } else { Duration::MAX };
+        let (state, deadline, place) = (State::Live, since + ttl, None);
+        let lease = Mutex::new(Lease { state, deadline, length: ttl, bound, doubted, place });
         let (lost, extending) = (OnceLock::new(), tokio::sync::Mutex::const_new(()));
         let held = Arc::new(Self { name, owner, shared, ttl, since, degraded, lease, lost, extending });
         held.schedule();
@@ -96,20 +104,14 @@ impl Held {
             return;
         }
         let left = self.ttl.min(lease.deadline.saturating_duration_since(Instant::now()));
-        let due = if lease.deadline < lease.bound { lease.deadline - left * 2 / 3 } else { self.end(&lease) };
+        let due = if lease.deadline < lease.bound { lease.deadline - left * 2 / 3 } else { lease.end() };
         if let Some(place) = lease.place.replace(self.shared.keeper.put(Arc::clone(self), due)) {
             self.shared.keeper.remove(place);
         }
     }
 
-    /// When it is given up: a little before the deadline, so that the holder hears of it no later than then.
-    fn end(&self, lease: &Lease) -> Instant {
-        let margin = (self.ttl / 10).clamp(Duration::from_millis(2), Duration::from_millis(100));
-        lease.deadline - margin
-    }
-
     fn is_over(&self) -> bool {
-        self.end(&self.lease()) <= Instant::now()
+        self.lease().end() <= Instant::now()
     }
 
     /// What the keeper calls when it is due.
@@ -131,26 +133,30 @@ impl Held {
     async fn renew(self: &Arc<Self>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let (live, bound, end) = {
+            let (live, seen, end) = {
                 let lease = self.lease();
-                (lease.state == State::Live, lease.bound, self.end(&lease))
+                (lease.state == State::Live, lease.deadline, lease.end())
             };
             if !live {
                 return;
             }
             let attempt = async {
                 let _one = self.extending.lock().await;
-                let since = Instant::now();
-                let ttl = self.ttl.min(bound.saturating_duration_since(since)).max(Duration::from_millis(1));
-                (since + ttl, self.shared.store.extend(&self.name, &self.owner, ttl).await)
+                let bound = {
+                    let lease = self.lease();
+                    if lease.deadline > seen {
+                        // The holder has begun it anew meanwhile.
+                        return Ok(true);
+                    }
+                    lease.bound
+                };
+                let ttl = self.ttl.min(bound.saturating_duration_since(Instant::now())).max(Duration::from_millis(1));
+                self.begin_anew(ttl).await
             };
             match timeout_at(end.into(), attempt).await {
-                Ok((deadline, Ok(true))) => {
-                    self.prolong(deadline);
-                    return self.schedule();
-                }
-                Ok((_, Ok(false))) => return self.lose("its store no longer has it", false),
-                Ok((_, Err(error))) => {
+                Ok(Ok(true)) => return self.schedule(),
+                Ok(Ok(false)) => return self.lose("its store no longer has it", false),
+                Ok(Err(error)) => {
                     tracing::debug!(%error, "a lock could not be renewed; it is tried again until its lease ends");
                     sleep_until(end.min(Instant::now() + pause).into()).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -164,39 +170,44 @@ impl Held {
         }
     }
 
-    /// The lease was begun anew, and ends then.
-    fn prolong(&self, deadline: Instant) {
-        self.lease().deadline = deadline;
+    /// Has the store begin the lease anew, one request at a time; whether it did.
+    async fn begin_anew(&self, ttl: Duration) -> Result<bool, LockError> {
+        let since = Instant::now();
+        let doubted = {
+            let mut lease = self.lease();
+            let doubted = lease.doubted;
+            lease.doubted = doubted.min(ttl);
+            doubted
+        };
+        let has = self.shared.store.extend(&self.name, &self.owner, ttl).await?;
+        let mut lease = self.lease();
+        lease.doubted = doubted;
+        if has {
+            lease.begin(since, ttl.min(doubted));
+        }
+        Ok(has)
     }
 
     /// Begins the lease anew at the holder's wish.
     pub(super) async fn extend(self: &Arc<Self>, ttl: Duration) -> Result<(), LockError> {
         let _one = self.extending.lock().await;
-        let since = Instant::now();
         {
             let mut lease = self.lease();
             if !lease.is_live() {
                 return Err(self.lost_error());
             }
             // A shorter lease counts from now on, whether the store's answer comes or not.
-            lease.deadline = lease.deadline.min(since + ttl);
-        }
-        match self.shared.store.extend(&self.name, &self.owner, ttl).await {
-            Ok(true) if self.lease().state == State::Live => {
-                self.prolong(since + ttl);
-                self.schedule();
-                Ok(())
-            }
-            Ok(true) => Err(self.lost_error()),
-            Ok(false) => {
-                self.lose("its store no longer has it", false);
-                Err(self.lost_error())
-            }
-            Err(error) => {
-                self.schedule();
-                Err(error)
+            let now = Instant::now();
+            if now + ttl < lease.deadline {
+                lease.begin(now, ttl);
             }
         }
+        self.schedule();
+        if !self.begin_anew(ttl).await? {
+            self.lose("its store no longer has it", false);
+        }
+        self.schedule();
+        if self.lease().state == State::Live { Ok(()) } else { Err(self.lost_error()) }
     }
 
     /// It is lost: that is told, once, and for good. `perhaps_kept`: the store may still have it.
@@ -211,8 +222,7 @@ impl Held {
         tracing::warn!(store = self.shared.store.kind(), why, "a lock was lost while it was held");
         if perhaps_kept && !self.degraded {
             // A request to renew it may still be under way.
-            let until = Instant::now() + self.ttl;
-            release_later(Arc::clone(&self.shared.store), self.name.clone(), self.owner.clone(), until);
+            self.release_later(Instant::now() + self.ttl);
         }
     }
 
@@ -262,17 +272,27 @@ impl Held {
     /// Gives it back in the background, if it has not ended yet.
     pub(super) fn let_go(&self) {
         if self.end_as(State::Released) && !self.degraded {
-            self.release_later();
+            self.release_later(self.deadline().max(Instant::now() + FIRST_PAUSE));
         }
     }
 
-    fn release_later(&self) {
-        let until = self.deadline().max(Instant::now() + FIRST_PAUSE);
-        release_later(Arc::clone(&self.shared.store), self.name.clone(), self.owner.clone(), until);
+    fn release_later(&self, until: Instant) {
+        let (store, runtime) = (Arc::clone(&self.shared.store), self.shared.keeper.runtime());
+        release_later(store, self.name.clone(), self.owner.clone(), until, runtime);
     }
 }
 
 impl Lease {
+    /// When it is given up: a little before the deadline, so that the holder hears of it no later than then.
+    fn end(&self) -> Instant {
+        let margin = (self.length / 10).clamp(Duration::from_millis(2), Duration::from_millis(100));
+        self.deadline - margin
+    }
+
+    fn begin(&mut self, since: Instant, length: Duration) {
+        (self.deadline, self.length) = (since + length, length);
+    }
+
     fn is_live(&self) -> bool {
         self.state == State::Live && Instant::now() < self.deadline
     }
@@ -290,7 +310,7 @@ impl Unfinished<'_> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(held) = self.0 {
-            held.release_later();
+            held.release_later(held.deadline().max(Instant::now() + FIRST_PAUSE));
         }
     }
 }

@@ -29,7 +29,7 @@ struct Agenda {
     numbers: u64,
     /// When the task looks here next; `None` while it waits to be told.
     wakes: Option<Instant>,
-    task: Option<JoinHandle<()>>,
+    task: Option<(JoinHandle<()>, Handle)>,
     closed: bool,
 }
 
@@ -43,15 +43,21 @@ impl Keeper {
         agenda.numbers += 1;
         let place = (due, agenda.numbers);
         agenda.due.insert(place, held);
-        if agenda.task.as_ref().is_none_or(JoinHandle::is_finished) {
+        if agenda.runtime().is_none() {
             // Without a runtime nothing is renewed, and the guard's own look at the clock is all there is.
             agenda.wakes = None;
-            agenda.task = Handle::try_current().ok().map(|runtime| runtime.spawn(keep(Arc::clone(&self.0))));
+            let runtime = Handle::try_current().ok();
+            agenda.task = runtime.map(|runtime| (runtime.spawn(keep(Arc::clone(&self.0))), runtime));
         } else if agenda.wakes.is_none_or(|wakes| due < wakes) {
             agenda.wakes = Some(due);
             self.0.changed.notify_one();
         }
         place
+    }
+
+    /// Where its task runs, if it does.
+    pub(super) fn runtime(&self) -> Option<Handle> {
+        self.0.agenda().runtime().cloned()
     }
 
     /// Takes a lock off the list.
@@ -65,6 +71,12 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.0.agenda().closed = true;
         self.0.changed.notify_one();
+    }
+}
+
+impl Agenda {
+    fn runtime(&self) -> Option<&Handle> {
+        self.task.as_ref().filter(|(task, _)| !task.is_finished()).map(|(_, runtime)| runtime)
     }
 }
 

@@ -2,10 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout_at};
+use tokio::time::sleep;
 
 use super::error::LockError;
-use super::fence::mint;
+use super::fence::{ended_early, mint_here};
 use super::guard::LockGuard;
 use super::held::{Grant, Held};
 use super::keeper::Keeper;
@@ -16,6 +16,7 @@ use super::pending::{FIRST_PAUSE, LONGEST_PAUSE, Pending};
 use super::store::{Attempt, HeldLock, LockStore};
 use crate::Error;
 use crate::config::OnOutage;
+use crate::db::Db;
 
 /// How long an outage of the store is waited out, within the wait that was asked for: a restart takes about as long, and
 /// what takes longer should be heard of.
@@ -112,18 +113,23 @@ impl Locks {
         options.check()?;
         let Shared { store, meter, .. } = self.shared.as_ref();
         let owner = Owner::new(&self.shared.instance);
-        let mut pending = Pending { store: Arc::clone(store), name, owner, ttl: options.ttl, settled: false };
+        let store = Arc::clone(store);
+        let mut pending = Pending { store, name, owner, ttl: options.ttl, settled: false, doubted: false };
         let begun = Instant::now();
         let until = begun + wait;
         let mut failing: Option<Instant> = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match store.acquire(&pending.name, &pending.owner, options.ttl, left).await {
+            match pending.store.acquire(&pending.name, &pending.owner, options.ttl, left).await {
                 Ok(Attempt::Granted { since }) => {
                     // A grant that took longer than its lease is none: asked again, the same owner gets a new one.
-                    if since.elapsed() >= options.ttl && Instant::now() < until {
-                        continue;
+                    if since.elapsed() >= options.ttl {
+                        if Instant::now() < until {
+                            continue;
+                        }
+                        meter.asked(Outcome::Error);
+                        return Err(LockError::Lost { name: pending.name.clone() }.into());
                     }
                     let guard = self.guard(pending, options, since, false).await?;
                     meter.waited(begun.elapsed());
@@ -131,13 +137,14 @@ impl Locks {
                 }
                 Ok(Attempt::Held) => {
                     // After a failure an earlier request may still be under way.
-                    pending.settled = failing.is_none();
+                    pending.settled = !pending.doubted;
                     meter.asked(if wait.is_zero() { Outcome::Conflict } else { Outcome::Timeout });
                     return Ok(None);
                 }
                 Err(error) if error.is_unavailable() => {
+                    pending.doubted = true;
                     if self.shared.on_outage == OnOutage::Degrade && options.fence.is_some() {
-                        tracing::warn!(store = store.kind(), %error, "a lock is granted without its store: its fence decides");
+                        tracing::warn!(store = pending.store.kind(), %error, "a lock is granted without its store: its fence decides");
                         return Ok(Some(self.guard(pending, options, Instant::now(), true).await?));
                     }
                     let now = Instant::now();
@@ -158,8 +165,8 @@ impl Locks {
         }
     }
 
-    /// What is granted, with its fence, which has to be there before the lease is over. `degraded`: without the store, which
-    /// then is told to forget what it may have granted all the same.
+    /// What is granted, with its fence. `degraded`: without the store, which then is told to forget what it may have granted
+    /// all the same.
     async fn guard(
         &self,
         mut pending: Pending,
@@ -167,21 +174,31 @@ impl Locks {
         since: Instant,
         degraded: bool,
     ) -> Result<LockGuard, Error> {
-        let ttl = options.ttl;
-        let fence = match &options.fence {
-            None => None,
-            Some(db) => {
-                let minted = timeout_at((since + ttl).into(), mint(db, &pending.name)).await;
-                let lost = || Err(LockError::Lost { name: pending.name.clone() }.into());
-                let minted = minted.unwrap_or_else(|_| lost());
-                Some(minted.inspect_err(|_| self.shared.meter.asked(Outcome::Error))?)
-            }
-        };
-        self.shared.meter.asked(if degraded { Outcome::Degraded } else { Outcome::Acquired });
+        let (name, owner, ttl, doubted) = (pending.name.clone(), pending.owner.clone(), options.ttl, pending.doubted);
+        let grant = Grant { name, owner, ttl, since, renew_for: options.renew_for, degraded, doubted };
         pending.settled = !degraded;
-        let (name, owner) = (pending.name.clone(), pending.owner.clone());
-        let grant = Grant { name, owner, ttl, since, renew_for: options.renew_for, degraded };
-        Ok(LockGuard { held: Held::new(grant, Arc::clone(&self.shared)), fence })
+        let mut guard = LockGuard { held: Held::new(grant, Arc::clone(&self.shared)), fence: None };
+        drop(pending);
+        if let Some(db) = &options.fence {
+            guard = fenced(guard, db.clone()).await.inspect_err(|_| self.shared.meter.asked(Outcome::Error))?;
+        }
+        self.shared.meter.asked(if degraded { Outcome::Degraded } else { Outcome::Acquired });
+        Ok(guard)
+    }
+}
+
+/// Mints the fence of a lock that is held, and renewed as any other. It is carried to its end under the lock, though nobody
+/// may wait for it any more: minted after the next holder's, it would make that one's stale.
+async fn fenced(mut guard: LockGuard, db: Db) -> Result<LockGuard, Error> {
+    let (lost, failure) = (guard.lost(), guard.held.lost_error());
+    let minting = tokio::spawn(async move {
+        guard.fence = Some(mint_here(&db, guard.name()).await?);
+        Ok(guard)
+    });
+    tokio::select! {
+        biased;
+        () = lost.cancelled() => Err(failure.into()),
+        minted = minting => minted.unwrap_or_else(|ended| Err(ended_early(&ended).into())),
     }
 }
 

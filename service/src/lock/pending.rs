@@ -19,30 +19,60 @@ pub(super) struct Pending {
     pub(super) owner: Owner,
     pub(super) ttl: Duration,
     pub(super) settled: bool,
+    /// A request for it had no answer, and may still come to the store.
+    pub(super) doubted: bool,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.settled {
             let until = Instant::now() + self.ttl;
-            release_later(Arc::clone(&self.store), self.name.clone(), self.owner.clone(), until);
+            release_later(Arc::clone(&self.store), self.name.clone(), self.owner.clone(), until, None);
         }
     }
 }
 
-/// Gives a lock back without anybody waiting for it, and tries again until then; after that its lease is over anyhow.
-pub(super) fn release_later(store: Arc<dyn LockStore>, name: LockName, owner: Owner, until: Instant) {
+/// Gives a lock back without anybody waiting for it, and tries again until then; after that its lease is over anyhow. It is
+/// sent from the runtime of the caller, else from the one given. Without one, and on one that ends before it was sent,
+/// nothing can be: the store ends what a lease does not.
+pub(super) fn release_later(
+    store: Arc<dyn LockStore>,
+    name: LockName,
+    owner: Owner,
+    until: Instant,
+    runtime: Option<Handle>,
+) {
     if store.release_at_once(&name, &owner).is_some() {
         return;
     }
-    // Without a runtime nothing can be sent: its lease ends it.
-    let Ok(runtime) = Handle::try_current() else { return };
-    runtime.spawn(async move {
+    let unsent = Unsent { store, name, owner, sent: false };
+    if let Some(runtime) = Handle::try_current().ok().or(runtime) {
+        runtime.spawn(unsent.send(until));
+    }
+}
+
+/// A release that is to be sent.
+struct Unsent {
+    store: Arc<dyn LockStore>,
+    name: LockName,
+    owner: Owner,
+    sent: bool,
+}
+
+impl Unsent {
+    async fn send(mut self, until: Instant) {
         let mut pause = FIRST_PAUSE;
         // The first attempt is sent even when the lease is over: it may have begun late.
         let mut limit = until.max(Instant::now() + Duration::from_secs(1));
-        while let Ok(Err(error)) = timeout_at(limit.into(), store.release(&name, &owner)).await {
-            tracing::debug!(%error, "a lock could not be given back yet");
+        loop {
+            match timeout_at(limit.into(), self.store.release(&self.name, &self.owner)).await {
+                Ok(Ok(_)) => {
+                    self.sent = true;
+                    return;
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a lock could not be given back yet"),
+                Err(_) => return,
+            }
             limit = until;
             if Instant::now() + pause >= until {
                 return;
@@ -50,5 +80,13 @@ pub(super) fn release_later(store: Arc<dyn LockStore>, name: LockName, owner: Ow
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    });
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        if !self.sent {
+            self.store.abandon(&self.name, &self.owner);
+        }
+    }
 }

@@ -307,9 +307,9 @@ async fn hear(mut subscription: Subscription, waits: Arc<Waits>) {
     }
 }
 
-/// As Redis takes it: at least one.
+/// As Redis takes it: at least one, and never less than asked for.
 fn millis(ttl: Duration) -> Vec<u8> {
-    ttl.as_millis().max(1).to_string().into_bytes()
+    ttl.as_nanos().div_ceil(1_000_000).max(1).to_string().into_bytes()
 }
 
 /// A text that stands for itself in a pattern.

@@ -51,6 +51,10 @@ pub trait LockStore: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Lets go of what this owner may hold, without a word to anybody: a release cannot be sent, since there is no runtime
+    /// any more. Nothing to do where a lease ends it.
+    fn abandon(&self, _name: &LockName, _owner: &Owner) {}
+
     /// What is held now, by name; up to `limit` locks. By all instances where the store is shared.
     ///
     /// # Errors

@@ -226,10 +226,11 @@ pub(super) async fn sample(connection: Weak<Connection>) {
     }
 }
 
-/// As Redis takes it: at least one, which is its shortest, and at most what it can add to its clock.
+/// As Redis takes it: whole ones, never fewer than asked for; at least one, which is its shortest, and at most what it can
+/// add to its clock.
 fn millis(ttl: Duration) -> u64 {
     const CENTURIES: u64 = 10_000_000_000_000;
-    u64::try_from(ttl.as_millis()).unwrap_or(CENTURIES).clamp(1, CENTURIES)
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(CENTURIES).clamp(1, CENTURIES)
 }
 
 impl fmt::Debug for Redis {

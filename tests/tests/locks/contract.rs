@@ -42,6 +42,7 @@ macro_rules! lock_contract {
                 a_dropped_acquisition_leaves_nothing_behind
                 a_guard_renews_its_lease
                 a_dropped_guard_gives_back
+                a_guard_dropped_outside_of_the_runtime_gives_back
             }
         }
     };
@@ -395,5 +396,12 @@ pub(crate) async fn a_dropped_guard_gives_back(nodes: Nodes) {
         drop(one.acquire("a", LockOptions::ttl(LONG).wait(PATIENCE)).await.unwrap());
         drop(two.acquire("a", LockOptions::ttl(LONG).wait(PATIENCE)).await.unwrap());
     }
+    eventually("nothing is held", async || nodes.are_free().await).await;
+}
+
+pub(crate) async fn a_guard_dropped_outside_of_the_runtime_gives_back(nodes: Nodes) {
+    let [one, _] = nodes.locks();
+    let guard = one.acquire("a", LockOptions::ttl(LONG)).await.unwrap();
+    std::thread::spawn(move || drop(guard)).join().unwrap();
     eventually("nothing is held", async || nodes.are_free().await).await;
 }

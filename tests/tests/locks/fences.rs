@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, IsolationLevel, Statement, TransactionOptions, TransactionSession, TransactionTrait};
 use stanchion::Error;
-use stanchion::db::{Db, RetryPolicy};
-use stanchion::lock::{Fence, LockError, LockName, mint};
+use stanchion::db::{Db, Options, RetryPolicy};
+use stanchion::lock::{Fence, InProcess, LockError, LockName, LockOptions, Locks, mint};
 use stanchion_tests::on_every_backend;
 use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 
-use crate::open;
+use crate::{open, settings};
 
 on_every_backend! {
     tokens_rise_by_one_and_names_differ_by_case,
@@ -24,6 +25,7 @@ on_every_backend! {
     a_fence_of_another_database_is_refused,
     a_fence_is_handed_to_another_process,
     minting_and_checking_take_one_round_trip_each,
+    who_gave_up_makes_nobody_elses_fence_stale,
 }
 
 fn name(text: &str) -> LockName {
@@ -232,4 +234,33 @@ async fn minting_and_checking_take_one_round_trip_each(database: TestDatabase) {
     let before = db.round_trips();
     tx.check_fence(&fence).await.unwrap();
     assert_eq!(db.round_trips() - before, 1);
+}
+
+async fn who_gave_up_makes_nobody_elses_fence_stale(database: TestDatabase) {
+    let mut settings = settings(&database);
+    settings.max_open_conns = 1;
+    let (one, other) = (Db::connect("one", &settings, Options::default()).await.unwrap(), open(&database).await);
+    let store = Arc::new(InProcess::new());
+    let [first, second] = ["one", "other"].map(|instance| Locks::new(store.clone(), instance));
+    let options = |db: &Db| LockOptions::ttl(Duration::from_secs(60)).wait(Duration::from_secs(60)).fenced(db);
+    // Its pool has no connection left; it has the lock, and gives up before it has its fence.
+    let busy = one.writer().begin().await.unwrap();
+    let gave_up = tokio::time::timeout(Duration::from_millis(50), first.acquire("a", options(&one))).await;
+    assert!(gave_up.is_err());
+    let next = tokio::spawn({
+        let options = options(&other);
+        async move { second.acquire("a", options).await }
+    });
+    // On SQLite nobody mints while the transaction is open.
+    if database.backend() != Backend::Sqlite {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    busy.rollback().await.unwrap();
+    let guard = next.await.unwrap().unwrap();
+    let newest = async || -> i64 {
+        let statement = Statement::from_string(other.backend(), "SELECT coalesce(max(token), 0) FROM fences");
+        other.reader().query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    };
+    eventually("both have minted", async || newest().await == 2).await;
+    other.transaction(async |tx| tx.check_fence(&guard).await).await.unwrap();
 }

@@ -8,6 +8,7 @@ mod fences;
 mod guards;
 mod history;
 mod leader;
+mod leases;
 mod pooler;
 mod sql;
 mod stores;
