@@ -10,6 +10,7 @@ mod history;
 mod leader;
 mod leases;
 mod pooler;
+mod sessions;
 mod sql;
 mod stores;
 mod tables;

@@ -18,6 +18,8 @@ on_every_backend! {
     a_free_lock_takes_one_round_trip,
     who_was_not_heard_of_for_a_lease_is_followed_by_the_next,
     who_renews_is_not_followed,
+    who_comes_back_is_another_holder,
+    who_waits_in_one_process_asks_in_turn,
     repeated_attempts_without_a_wait_take_over_too,
     what_was_taken_over_is_neither_extended_nor_released_by_who_had_it,
     who_asks_again_is_granted_again,
@@ -101,6 +103,34 @@ async fn who_renews_is_not_followed(database: TestDatabase) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(!waits.await.unwrap());
+}
+
+async fn who_comes_back_is_another_holder(database: TestDatabase) {
+    let ((_, holder), (_, watcher)) = (table(&database).await, table(&database).await);
+    let (name, owned, ttl) = (name("a"), owner(), Duration::from_millis(300));
+    // As one is granted whose first grant came too late, and who asked again.
+    for _ in 0..2 {
+        assert!(granted(holder.acquire(&name, &owned, ttl, Duration::ZERO).await));
+        let first = Instant::now();
+        assert!(!granted(watcher.acquire(&name, &owner(), ttl, Duration::ZERO).await) || first.elapsed() > ttl);
+        assert!(holder.release(&name, &owned).await.unwrap());
+        tokio::time::sleep(ttl + ttl / 2).await;
+    }
+}
+
+async fn who_waits_in_one_process_asks_in_turn(database: TestDatabase) {
+    const CROWD: u64 = 500;
+    let (db, store) = table(&database).await;
+    let (name, holder) = (name("a"), owner());
+    assert!(granted(store.acquire(&name, &holder, LONG, Duration::ZERO).await));
+    let before = db.round_trips();
+    let crowd = join_all((0..CROWD).map(|_| {
+        let (store, name) = (store.clone(), name.clone());
+        async move { granted(store.acquire(&name, &owner(), LONG, Duration::from_millis(200)).await) }
+    }));
+    assert!(crowd.await.into_iter().all(|granted| !granted));
+    let asked = db.round_trips() - before;
+    assert!(asked < CROWD / 2, "{asked} round trips for {CROWD} who wait");
 }
 
 async fn repeated_attempts_without_a_wait_take_over_too(database: TestDatabase) {
@@ -249,6 +279,9 @@ async fn a_session_that_is_cut_loses_its_lock(database: TestDatabase) {
     assert!(granted(other.acquire(&name, &owner(), LONG, LONG).await));
     proxy.restore().await.unwrap();
     assert!(!store.extend(&name, &owned, LONG).await.unwrap(), "it is never taken again");
+    let held = store.held(10).await.unwrap();
+    // MariaDB tells nobody what others hold.
+    assert_eq!(held.len(), usize::from(database.backend() == Backend::Postgres), "{held:?}");
     assert!(!store.release(&name, &owned).await.unwrap());
     assert!(!granted(store.acquire(&name, &owner(), LONG, Duration::ZERO).await), "the store is of use again");
 }

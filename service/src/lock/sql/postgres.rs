@@ -14,6 +14,12 @@ use crate::types::session;
 /// What the sessions call themselves, the instance after it.
 const APPLICATION: &str = "stanchion lock ";
 
+/// One that waits for a lock notices that its client has gone, from version 14 on; and no limit that the operator has set
+/// for sessions which say nothing, or for transactions, ends one that holds a lock or waits for it.
+const SETUP: &str = "SELECT set_config(name, CASE name WHEN 'client_connection_check_interval' THEN '500ms' ELSE '0' END, \
+    false) FROM pg_settings \
+    WHERE name IN ('client_connection_check_interval', 'idle_session_timeout', 'transaction_timeout')";
+
 /// Where sessions are opened.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -48,10 +54,7 @@ impl Server {
         let mut connection = PgConnection::connect_with(&options).await.map_err(failed)?;
         let pid = backend_pid(&mut connection).await.map_err(failed)?;
         self.direct.get_or_try_init(|| self.see_that_it_is_a_session(&mut connection, pid)).await?;
-        // From version 14 on, one that waits for a lock notices that its client has gone.
-        let check = "SELECT set_config('client_connection_check_interval', '500ms', false) \
-                     WHERE current_setting('server_version_num')::int >= 140000";
-        sqlx::raw_sql(check).execute(&mut connection).await.map_err(failed)?;
+        sqlx::raw_sql(SETUP).execute(&mut connection).await.map_err(failed)?;
         Ok(Box::new(PgSession { connection, pid }))
     }
 
@@ -99,8 +102,8 @@ impl Session for PgSession {
         if wait.is_zero() {
             return self.is(format!("SELECT pg_try_advisory_lock({key})")).await;
         }
-        // Zero would be for ever.
-        let millis = wait.as_millis().clamp(1, 2_147_483_647);
+        // Not less than was to be waited; zero would be for ever.
+        let millis = wait.as_nanos().div_ceil(1_000_000).clamp(1, 2_147_483_647);
         let sql = format!("SET lock_timeout = {millis}; SELECT pg_advisory_lock({key})");
         match sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await {
             Ok(_) => Ok(true),

@@ -27,13 +27,15 @@ impl Rows {
         Self { db }
     }
 
-    /// Takes a lock that nobody holds.
+    /// Takes a lock that nobody holds. Its first version is like no other: an owner that comes back to a name is not taken for
+    /// itself as it was seen before, without a renewal since.
     pub(super) async fn insert(&self, name: &LockName, owner: &Owner, ttl: Duration) -> Result<bool, DatabaseError> {
         let now = now(self.db.backend());
         let insert = format!(
-            "INSERT INTO locks (name, owner, version, ttl_ms, acquired_at, renewed_at) VALUES (?, ?, 1, ?, {now}, {now})"
+            "INSERT INTO locks (name, owner, version, ttl_ms, acquired_at, renewed_at) VALUES (?, ?, ?, ?, {now}, {now})"
         );
-        let values = || vec![name.as_str().into(), owner.as_str().into(), millis(ttl).into()];
+        let version = fastrand::i64(1..i64::MAX / 2);
+        let values = || vec![name.as_str().into(), owner.as_str().into(), version.into(), millis(ttl).into()];
         if self.db.backend() == DbBackend::MySql {
             // A row that is there stays as it is, and its version comes with the answer: an insert has none to tell. It
             // takes one lock at once, where a plain insert takes two and meets others between them.

@@ -25,9 +25,9 @@ const MOST_IDLE: usize = 4;
 /// very connection, and a connection that is lost is a lock that is lost.
 ///
 /// Each lock that is held, or waited for by the first of this process who does, has a connection of its own, outside of the
-/// pools: as many as `max_open_conns` of the configuration at most. Acquiring a free lock, proving and releasing it take a
-/// round trip each; waiting is done by the server, without polling. On MySQL, not MariaDB, it waits whole seconds: up to
-/// one more than it was told.
+/// pools: as many as `max_open_conns` of the configuration at most; for a free one, up to five seconds are waited. Acquiring a
+/// free lock, proving and releasing it take a round trip each; waiting is done by the server, without polling. On MySQL, not
+/// MariaDB, it waits whole seconds: up to one more than it was told.
 ///
 /// The server knows a lock by a digest of prefix and name: 64 bits on PostgreSQL, 128 on MySQL. Two names that collide
 /// exclude each other, nothing worse.
@@ -168,6 +168,12 @@ impl LockStore for SessionStore {
             return Ok(Attempt::Granted { since });
         }
         let instance = Owner::instance_of(owner.as_str());
+        let place = store.turns.enter(name);
+        // Of those who are willing to wait, only the first asks.
+        let turn = async { if wait.is_zero() { None } else { Some(place.turn().await) } };
+        let Ok(_turn) = timeout_at(deadline, turn).await else {
+            return Ok(Attempt::Held);
+        };
         // A session that rested may have died since, so a first failure is tried on another.
         let rested = !store.idle().is_empty();
         let since = Instant::now();
@@ -183,16 +189,11 @@ impl LockStore for SessionStore {
             store.keep(name, owner, lent);
             return Ok(Attempt::Granted { since });
         }
-        store.rest(lent);
-        if wait.is_zero() {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        if wait.is_zero() || left.is_zero() {
+            store.rest(lent);
             return Ok(Attempt::Held);
         }
-        let place = store.turns.enter(name);
-        let Ok(_turn) = timeout_at(deadline, place.turn()).await else {
-            return Ok(Attempt::Held);
-        };
-        let lent = store.session(instance).await?;
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         // How long the server makes it wait is no part of the lease: that begins when the session last gave an answer.
         let (mut lent, locked) = store.lock(lent, &key, left).await?;
         if !locked {
@@ -214,7 +215,11 @@ impl LockStore for SessionStore {
         let store = Arc::clone(&self.inner);
         // Carried to its end: a session in the midst of an answer is of no use to anybody.
         let proved = tokio::spawn(async move { store.prove(&slot, &key, ttl).await });
-        Ok(proved.await.unwrap_or(false))
+        let proved = proved.await.unwrap_or(false);
+        if !proved {
+            self.abandon(name, owner);
+        }
+        Ok(proved)
     }
 
     async fn release(&self, name: &LockName, owner: &Owner) -> Result<bool, LockError> {
@@ -234,6 +239,12 @@ impl LockStore for SessionStore {
             }
         });
         Ok(released.await.unwrap_or(false))
+    }
+
+    /// A connection that is closed frees its lock, at once or when the request that is under way on it has ended.
+    fn abandon(&self, name: &LockName, owner: &Owner) {
+        let slot = self.inner.held().remove(&(name.clone(), owner.clone()));
+        drop(slot);
     }
 
     /// On PostgreSQL those of all instances, by the digests that it knows; on MySQL those of this process.

@@ -169,22 +169,26 @@ impl LockStore for TableStore {
         ttl: Duration,
         wait: Duration,
     ) -> Result<Attempt, LockError> {
-        let deadline = super::deadline(wait);
-        match self.ask(name, owner, ttl, false).await? {
-            Answer::Granted(since) => return Ok(Attempt::Granted { since }),
-            Answer::Held(_) if wait.is_zero() => return Ok(Attempt::Held),
-            Answer::Held(_) => {}
+        if wait.is_zero() {
+            let answer = self.ask(name, owner, ttl, false).await?;
+            return Ok(match answer {
+                Answer::Granted(since) => Attempt::Granted { since },
+                Answer::Held(_) => Attempt::Held,
+            });
         }
+        let deadline = super::deadline(wait);
         let place = self.inner.turns.enter(name);
         let Ok(_turn) = timeout_at(deadline, place.turn()).await else {
             return Ok(Attempt::Held);
         };
+        let mut look_first = false;
         let mut pause = FIRST_PAUSE;
         loop {
-            let left = match self.ask(name, owner, ttl, true).await? {
+            let left = match self.ask(name, owner, ttl, look_first).await? {
                 Answer::Granted(since) => return Ok(Attempt::Granted { since }),
                 Answer::Held(left) => left,
             };
+            look_first = true;
             let until_deadline = deadline.saturating_duration_since(tokio::time::Instant::now());
             if until_deadline.is_zero() {
                 return Ok(Attempt::Held);
