@@ -16,6 +16,7 @@ use super::locks::Locks;
 use super::name::LockName;
 use super::options::LockOptions;
 use crate::Error;
+use crate::db::Kind;
 
 /// The pause after the store could not be asked.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -182,7 +183,7 @@ impl Leader {
     /// another waits for it.
     ///
     /// # Errors
-    /// The store's and the fences', unless they are only unavailable.
+    /// The store's and the fences', unless the same may succeed later: it is tried again then.
     ///
     /// # Cancellation
     /// The term ends, and the lock is given back in the background.
@@ -242,7 +243,7 @@ impl Leader {
                 Ok(guard) => return Ok(guard),
                 Err(Error::Lock(LockError::Held { .. })) if options.wait >= PAUSE => {}
                 Err(Error::Lock(LockError::Held { .. })) => sleep(PAUSE).await,
-                Err(error) if error.is_unavailable() || error.is_stale() => {
+                Err(error) if passes(&error) => {
                     tracing::warn!(%error, "a candidate cannot campaign now; it tries again");
                     sleep(PAUSE).await;
                 }
@@ -263,6 +264,13 @@ impl Leader {
         self.inner.standing.send_replace(Some(term.clone()));
         Reign { term, standing: &self.inner.standing }
     }
+}
+
+/// Whether another attempt may succeed: a store that cannot be used now, a lock that was lost before it had its fence, a
+/// statement that waited too long for the leader before, whose transaction keeps the next fence from being minted.
+fn passes(error: &Error) -> bool {
+    let conflict = matches!(error.database_kind(), Some(Kind::Deadlock | Kind::SerializationFailure));
+    error.is_unavailable() || error.is_timeout() || error.is_stale() || conflict
 }
 
 /// A term that lasts; whatever way it ends, it is told.

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, Statement, TransactionSession, TransactionTrait};
 use stanchion::Error;
 use stanchion::config::RedisUrl;
-use stanchion::db::Db;
-use stanchion::lock::{InProcess, Leader, LockOptions, LockStore, Locks, RedisLocks, TableStore, Term};
+use stanchion::db::{Db, Options as DbOptions};
+use stanchion::lock::{InProcess, Leader, LockName, LockOptions, LockStore, Locks, RedisLocks, TableStore, Term, mint};
 use stanchion::redis::{Options, Redis};
 use stanchion_tests::testbed::{Backend, Proxy, TestDatabase, eventually, redis_url};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::open;
+use super::{open, settings};
 
 /// So long that what happens before it is over did not wait for it.
 const LONG: Duration = Duration::from_secs(600);
@@ -231,5 +231,30 @@ struct Mark(Arc<AtomicBool>);
 impl Drop for Mark {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_outwaits_the_last_writes_of_the_leader_before() {
+    for backend in [Backend::Postgres, Backend::MariaDb] {
+        let Some(database) = TestDatabase::migrated(backend).await else { continue };
+        let mut settings = settings(&database);
+        settings.statement_timeout = Some(Duration::from_millis(300));
+        let db = Db::connect("test", &settings, DbOptions::default()).await.unwrap();
+        // It has lost its lock, and is in the middle of a transaction.
+        let old = mint(&db, &LockName::try_from("work").unwrap()).await.unwrap();
+        let writes = db.writer().begin().await.unwrap();
+        writes.check_fence(&old).await.unwrap();
+        let before = db.round_trips();
+        let next =
+            Campaign::start(&Locks::new(Arc::new(InProcess::new()), "node-1"), LockOptions::ttl(LONG).fenced(&db));
+        eventually("its first fence did not come in time", async || {
+            next.running.is_finished() || db.round_trips() >= before + 2
+        })
+        .await;
+        assert!(!next.running.is_finished(), "it campaigns");
+        writes.commit().await.unwrap();
+        assert!(next.leads().await.fence().unwrap().token() > old.token());
+        next.end().await;
     }
 }
