@@ -102,6 +102,21 @@ pub async fn instances(db: &impl ConnectionTrait, alive_since: Option<Timestamp>
     Ok(select.all(db).await?)
 }
 
+/// The active instances among so many slots, those first that were heard of last; 1,000 at most: who died long ago, under
+/// ids that nobody has any more, does not hide who lives. One round trip.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn actives(db: &impl ConnectionTrait, slots: u16) -> Result<Vec<Instance>, Error> {
+    let select = Entity::find()
+        .filter(Column::Role.eq(InstanceRole::Active))
+        .filter(Column::Slots.eq(i32::from(slots)))
+        .order_by_desc(Column::HeartbeatAt)
+        .order_by_asc(Column::Id)
+        .limit(u64::from(MAX_LIMIT));
+    Ok(select.all(db).await?)
+}
+
 impl Trading<'_> {
     /// Makes an instance known: see [`register`]. One round trip.
     ///

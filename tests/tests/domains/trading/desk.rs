@@ -5,11 +5,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sea_orm::{ConnectionTrait, Statement};
 use stanchion::config::{Config, Database, Domain, TradingRole};
-use stanchion::domain::trading::{Desk, Held, NewOrder, check_fence};
+use stanchion::domain::trading::{Desk, Held, NewInstance, NewOrder, check_fence, register};
+use stanchion::entity::trading::InstanceRole;
 use stanchion::types::Timestamp;
 use stanchion::{App, Clock, Error};
-use stanchion_tests::testbed::{TestDatabase, eventually};
+use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 use stanchion_tests::{HandClock, on_every_backend};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -25,6 +27,8 @@ on_every_backend! {
     what_cannot_be_proved_is_lost_by_its_deadline_and_never_silently_taken_back,
     a_run_that_is_dropped_holds_nothing,
     two_processes_under_one_id_do_not_take_turns,
+    many_instances_that_died_long_ago_hide_none_that_lives,
+    many_symbols_are_held_under_fences_of_their_own,
 }
 
 const SYMBOLS: [&str; 4] = ["BTCUSDT", "DOTUSDT", "ETHUSDT", "XRPETH"];
@@ -226,4 +230,64 @@ async fn two_processes_under_one_id_do_not_take_turns(database: TestDatabase) {
     second.end().await;
     holds(first.desk(), &["BTCUSDT", "ETHUSDT"]).await;
     first.end().await;
+}
+
+async fn many_instances_that_died_long_ago_hide_none_that_lives(database: TestDatabase) {
+    // As pods leave them behind, whose names never come again.
+    let (left, _) = app(&database, "left", 0, |_| {}).await;
+    left.transaction(Domain::Trading, async |tx| {
+        for number in 0..1_001 {
+            let instance = NewInstance {
+                id: format!("gone-{number}").parse().unwrap(),
+                slot: 0,
+                slots: 2,
+                role: InstanceRole::Active,
+                address: "10.0.0.1:9000".parse().unwrap(),
+            };
+            register(tx, instance, Timestamp::from_millis(1_772_300_000_000).unwrap()).await?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let spare = Instance::start(&database, "spare", 0, standby).await;
+    holds(spare.desk(), &SYMBOLS).await;
+    let second = Instance::start(&database, "node-1", 1, |_| {}).await;
+    holds(second.desk(), &["DOTUSDT", "XRPETH"]).await;
+    assert!(spare.desk().holding("XRPETH").is_none() && spare.desk().holding("ETHUSDT").is_some());
+    for instance in [second, spare] {
+        instance.end().await;
+    }
+}
+
+async fn many_symbols_are_held_under_fences_of_their_own(database: TestDatabase) {
+    let symbols: Vec<String> = (1..=1_200).map(|number| format!("S{number:04}")).collect();
+    let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let many = |config: &mut Config| {
+        config.instance.total = 1;
+        config.trading.symbols.clone_from(&symbols);
+        config.trading.lease = LEASE * 10;
+    };
+    let first = Instance::start(&database, "node-0", 0, many).await;
+    holds(first.desk(), &names).await;
+    let db = first.app.db(Domain::Trading).clone();
+    first.running.abort();
+    // No two have had as many holders.
+    let number = if database.backend() == Backend::MariaDb { "signed" } else { "bigint" };
+    let sql = format!("UPDATE symbol_assignments SET fence = fence + CAST(substr(symbol, 2) AS {number})");
+    db.writer().execute_unprepared(&sql).await.unwrap();
+    let again = Instance::start(&database, "node-0", 0, many).await;
+    let held = holds(again.desk(), &names).await;
+    assert!(held.iter().zip(3..).all(|(held, fence)| held.fence() == fence));
+    let deadlines: Vec<Instant> = held.iter().map(Held::deadline).collect();
+    eventually("all are renewed", async || {
+        held.iter().zip(&deadlines).all(|(held, deadline)| held.deadline() > *deadline)
+    })
+    .await;
+    again.end().await;
+    let free = db.reader().query_one_raw(Statement::from_string(
+        db.backend(),
+        "SELECT count(*) FROM symbol_assignments WHERE expires_at <= updated_at",
+    ));
+    assert_eq!(free.await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap(), 1_200, "all are given back");
 }

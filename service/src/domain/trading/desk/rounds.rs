@@ -8,7 +8,8 @@ use super::{Desk, Ended};
 use crate::Error;
 use crate::config::TradingRole;
 use crate::domain::trading::assignment::{MOST_SYMBOLS, assign_if};
-use crate::domain::trading::{NewInstance, assignments, heartbeat, instances, register, release, renew, share_of};
+use crate::domain::trading::instance::actives;
+use crate::domain::trading::{NewInstance, assignments, heartbeat, register, release, renew, share_of};
 use crate::entity::trading::InstanceRole;
 use crate::entity::trading::symbol_assignment::Model as SymbolAssignment;
 use crate::types::{AtColumn, Text, Timestamp};
@@ -175,7 +176,7 @@ impl<'a> Rounds<'a> {
             seen.rows.extend(assignments(db, &self.exchange, symbols).await?);
         }
         if self.me.role == InstanceRole::Standby {
-            seen.instances = instances(db, None).await?;
+            seen.actives = actives(db, self.me.slots).await?;
         }
         seen.missing = missing;
         Ok(seen)
@@ -184,10 +185,8 @@ impl<'a> Rounds<'a> {
     async fn act(&mut self, seen: Seen) -> Option<Instant> {
         let now = Instant::now();
         self.served.clear();
-        for instance in &seen.instances {
-            let is_alive = self.lives.see(instance, now, self.desk.lease());
-            let serves = instance.role == InstanceRole::Active && instance.slots == i32::from(self.me.slots);
-            if is_alive && serves && instance.id != self.me.id {
+        for instance in &seen.actives {
+            if self.lives.see(instance, now, self.desk.lease()) && instance.id != self.me.id {
                 self.served.insert(instance.slot);
             }
         }
@@ -331,7 +330,7 @@ impl<'a> Rounds<'a> {
 struct Seen {
     missing: Vec<Text<32>>,
     rows: Vec<SymbolAssignment>,
-    instances: Vec<crate::entity::trading::instance::Model>,
+    actives: Vec<crate::entity::trading::instance::Model>,
 }
 
 fn warn(what: &str, error: &Error) {
