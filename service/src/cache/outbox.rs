@@ -4,8 +4,10 @@
 //! the durable one also survives the process, by a row in the table `cache_invalidations` that the transaction writes and
 //! the publication deletes. [`Cache::relay`] publishes what a crash left.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{ConnectionTrait, DbBackend};
 use uuid::Uuid;
@@ -27,23 +29,34 @@ const RELAYED: u64 = 500;
 
 impl Cache {
     /// Invalidates after the transaction's commit, and only then: not when it, or the savepoint that this was said in, is
-    /// rolled back, dropped, or fails to commit. The commit returns when it is done. No round trip to the database.
+    /// rolled back or dropped, or when its commit is refused. The commit returns when it is done. No round trip to the
+    /// database.
     ///
-    /// If the process dies between the commit and this, nobody is told, and what is cached lives out its TTL:
-    /// [`invalidate_durably`](Self::invalidate_durably) is for what must not.
+    /// A commit whose answer was lost ([`Error::CommitUnknown`]) invalidates too, for it may have happened. If it has not
+    /// happened yet by then and still does, or if the process dies between the commit and this, what is cached lives out its
+    /// TTL: [`invalidate_durably`](Self::invalidate_durably) is for what must not.
     pub fn invalidate_after(&self, tx: &Tx, targets: impl IntoIterator<Item = Target>) {
-        let (cache, targets) = (self.clone(), targets.into_iter().collect::<Vec<_>>());
+        let targets: Vec<_> = targets.into_iter().collect();
+        self.invalidate_if_unknown(tx, targets.clone());
+        let cache = self.clone();
         tx.after_commit(async move {
             cache.invalidate(targets).await;
         });
     }
 
-    /// Runs a change to its end, whoever waits for it, and then invalidates what it changes: also when it fails, unless the
-    /// error says that nothing was changed, for a change whose answer was lost may have been made. For a change of one
-    /// statement, and for whole transactions.
+    fn invalidate_if_unknown(&self, tx: &Tx, targets: Vec<Target>) {
+        let cache = self.clone();
+        tx.after_unknown_commit(async move {
+            cache.invalidate(targets).await;
+        });
+    }
+
+    /// Runs a change to its end, whoever waits for it, and then invalidates what it changes: also when it fails or panics,
+    /// unless the error says that nothing was changed, for a change whose answer was lost may have been made. For a change of
+    /// one statement, and for whole transactions.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// Those of `work`; its panic.
     ///
     /// # Cancellation
     /// Once polled, it is carried out.
@@ -54,11 +67,12 @@ impl Cache {
     {
         let (cache, targets) = (self.clone(), targets.into_iter().collect::<Vec<_>>());
         let changed = tokio::spawn(async move {
-            let done = work.await;
-            if !done.as_ref().is_err_and(|error| error.is_not_found() || error.is_conflict() || error.is_invalid()) {
+            let done = AssertUnwindSafe(work).catch_unwind().await;
+            let nothing = |error: &Error| error.is_not_found() || error.is_conflict() || error.is_invalid();
+            if !matches!(&done, Ok(Err(error)) if nothing(error)) {
                 cache.invalidate(targets).await;
             }
-            done
+            done.unwrap_or_else(|_| Err(Error::other("a change of what is cached panicked")))
         });
         changed.await.map_err(Error::other)?
     }
@@ -83,6 +97,8 @@ impl Cache {
             .values_panic([Expr::val(id), Expr::val(text), Expr::val(SystemClock.now())])
             .to_owned();
         tx.execute(&insert).await?;
+        // Where the commit is unknown, what is written down stays: if it was committed, it is published again.
+        self.invalidate_if_unknown(tx, targets.clone());
         let (cache, pool) = (self.clone(), tx.pool().clone());
         tx.after_commit(async move {
             // What Redis could not be told yet stays written down.

@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use sea_orm::{DbErr, TransactionOptions, TransactionSession};
 use tokio::time::Instant;
 
-use super::classify::classify;
-use super::{Db, Kind, Tx};
+use super::tx::is_unknown;
+use super::{Db, Tx};
 use crate::Error;
 
 /// How often and how long a transaction is tried again.
@@ -164,10 +164,6 @@ impl Db {
     }
 }
 
-/// A commit that was refused was rolled back; one whose answer was lost may have happened.
 fn commit_error(error: DbErr) -> Error {
-    match classify(&error).kind {
-        Kind::Unavailable | Kind::Other => Error::CommitUnknown(error.into()),
-        _ => error.into(),
-    }
+    if is_unknown(&error) { Error::CommitUnknown(error.into()) } else { error.into() }
 }

@@ -9,13 +9,26 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::TxBody;
+use super::classify::classify;
 use super::pool::{Origin, Pool, RoundTrips};
 use super::raw::Connection;
+use super::{Kind, TxBody};
 use crate::Error;
 
-/// Work to be done once a transaction is committed.
-type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+/// Work to be done once a transaction is over.
+struct Hook {
+    due: Due,
+    work: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+}
+
+/// How the commit must have ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Well.
+    Committed,
+    /// Without an answer.
+    Unknown,
+}
 
 /// A transaction, or a savepoint inside one: any SeaORM query runs in it.
 ///
@@ -53,7 +66,22 @@ impl Tx {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let hook: Hook = Box::new(move || Box::pin(work));
+        self.note(Due::Committed, work);
+    }
+
+    /// Notes work to be done if nobody knows whether the transaction was committed: the connection was lost while the commit
+    /// was on its way ([`Error::CommitUnknown`]). For what is harmless if it was not, and must not be left out if it was.
+    ///
+    /// As [`after_commit`](Self::after_commit) otherwise; of the two, one is done at most.
+    pub fn after_unknown_commit<F>(&self, work: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.note(Due::Unknown, work);
+    }
+
+    fn note(&self, due: Due, work: impl Future<Output = ()> + Send + 'static) {
+        let hook = Hook { due, work: Box::new(move || Box::pin(work)) };
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
     }
 
@@ -127,22 +155,34 @@ impl Tx {
     }
 
     async fn finish(mut self) -> Result<(), DbErr> {
-        self.asked().await.commit().await?;
-        self.open = false;
+        let committed = self.asked().await.commit().await;
+        self.open = committed.is_err();
         let hooks = std::mem::take(&mut *self.hooks.lock().unwrap_or_else(PoisonError::into_inner));
+        let due = match &committed {
+            Ok(()) => Due::Committed,
+            Err(error) if is_unknown(error) => Due::Unknown,
+            Err(_) => return committed,
+        };
         if let Some(outer) = &self.outer {
-            outer.lock().unwrap_or_else(PoisonError::into_inner).extend(hooks);
-            return Ok(());
+            if committed.is_ok() {
+                outer.lock().unwrap_or_else(PoisonError::into_inner).extend(hooks);
+            }
+            return committed;
         }
         // The connection goes back to its pool first: a hook may well need one.
         drop(self);
-        for hook in hooks {
-            if tokio::spawn(hook()).await.is_err() {
-                tracing::error!("a hook after a commit panicked; the transaction is committed all the same");
+        for hook in hooks.into_iter().filter(|hook| hook.due == due) {
+            if tokio::spawn((hook.work)()).await.is_err() {
+                tracing::error!("a hook after a commit panicked; what was committed stays so");
             }
         }
-        Ok(())
+        committed
     }
+}
+
+/// Whether a commit that failed so may have happened: its answer was lost. One that was refused was rolled back.
+pub(super) fn is_unknown(error: &DbErr) -> bool {
+    matches!(classify(error).kind, Kind::Unavailable | Kind::Other)
 }
 
 impl Drop for Tx {

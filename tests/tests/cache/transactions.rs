@@ -1,8 +1,10 @@
 //! Invalidations that a commit brings about: what was rolled back publishes nothing, and what was committed is published even
 //! if its process dies.
 
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement, TransactionSession, TransactionTrait};
@@ -10,7 +12,7 @@ use stanchion::cache::{Cache, Namespace, Target, outbox_table};
 use stanchion::config::Domain;
 use stanchion::db::{Db, Tx};
 use stanchion::{App, Error};
-use stanchion_tests::testbed::{TestDatabase, eventually};
+use stanchion_tests::testbed::{Backend, Proxy, TestDatabase, eventually};
 use stanchion_tests::{Stage, on_every_backend};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -24,6 +26,23 @@ on_every_backend! {
     a_savepoint_publishes_if_it_and_all_around_it_are_committed,
     a_change_invalidates_whoever_waits_for_it,
     what_a_dead_process_has_written_down_is_published_by_another,
+}
+
+/// Over a wire that can be cut.
+macro_rules! on_both_servers {
+    ($($claim:ident),+ $(,)?) => {
+        mod postgres_wire {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Backend::Postgres).await; })+
+        }
+        mod mariadb_wire {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Backend::MariaDb).await; })+
+        }
+    };
+}
+
+on_both_servers! {
+    a_commit_whose_answer_is_lost_invalidates,
+    an_attempt_that_is_run_again_publishes_nothing_of_its_own,
 }
 
 /// On databases without a table.
@@ -164,7 +183,7 @@ async fn a_change_invalidates_whoever_waits_for_it(database: TestDatabase) {
     let stage = Stage::on(database).await.unwrap();
     let cache = stage.app.cache();
     let numbers = numbers(cache);
-    let keys = ["done", "refused", "in doubt", "left"];
+    let keys = ["done", "refused", "in doubt", "panicked", "left"];
     keep(&numbers, &keys).await;
     let target = |key: &str| [numbers.target(key)];
     assert_eq!(cache.change(target("done"), async { Ok(7) }).await.unwrap(), 7);
@@ -172,6 +191,8 @@ async fn a_change_invalidates_whoever_waits_for_it(database: TestDatabase) {
     assert!(refused.await.unwrap_err().is_conflict());
     let doubtful = cache.change(target("in doubt"), async { Err::<(), _>(Error::other("the line went dead")) });
     assert!(doubtful.await.is_err());
+    let panicked = cache.change::<(), _>(target("panicked"), async { panic!("after the statement") });
+    assert!(panicked.await.is_err());
 
     let go = Arc::new(Notify::new());
     let waits = Arc::clone(&go);
@@ -251,6 +272,67 @@ async fn a_service_without_our_migrations_can_make_the_table(database: TestDatab
     db.writer().execute_unprepared(sql).await.unwrap();
     assert_eq!(cache.relay(db.writer(), Duration::ZERO).await.unwrap(), 1);
     assert_eq!(kept(&numbers, &["a"]).await, [""; 0]);
+}
+
+/// A database with the outbox, seen through a wire.
+async fn wired(backend: Backend) -> Option<(Db, Proxy, TestDatabase)> {
+    let database = TestDatabase::empty(backend).await?;
+    let port = url::Url::parse(database.url()).unwrap().port().unwrap();
+    let proxy = Proxy::to((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let mut config = stanchion::config::Database::new(proxy.url(database.url()).unwrap().parse().unwrap());
+    config.acquire_timeout = Duration::from_secs(1);
+    let db = Db::connect("main", &config, stanchion::db::Options::default()).await.unwrap();
+    db.writer().execute_unprepared(&outbox_table(db.backend())).await.unwrap();
+    Some((db, proxy, database))
+}
+
+async fn a_commit_whose_answer_is_lost_invalidates(backend: Backend) {
+    let Some((db, wire, _database)) = wired(backend).await else { return };
+    let cache = crate::nodes::alone();
+    let numbers = numbers(&cache);
+    let keys = ["outer", "outer!", "inner", "inner!", "undone", "undone!"];
+    keep(&numbers, &keys).await;
+    let committed = db.transaction(async |tx| {
+        say(&cache, tx, &numbers, "outer").await?;
+        tx.savepoint(async |inner| say(&cache, inner, &numbers, "inner").await).await?;
+        let undone = tx.savepoint(async |inner| {
+            say(&cache, inner, &numbers, "undone").await?;
+            Err::<(), _>(Error::Invalid("this part not".to_owned()))
+        });
+        assert!(undone.await.is_err());
+        // The next that goes over the wire is the commit.
+        wire.cut().await;
+        Ok(())
+    });
+    let committed = committed.await;
+    assert!(matches!(committed, Err(Error::CommitUnknown(_))), "{committed:?}");
+    // It may have happened: what it would have invalidated may be old.
+    assert_eq!(kept(&numbers, &keys).await, ["undone", "undone!"]);
+}
+
+async fn an_attempt_that_is_run_again_publishes_nothing_of_its_own(backend: Backend) {
+    let Some((db, wire, _database)) = wired(backend).await else { return };
+    let cache = crate::nodes::alone();
+    let numbers = numbers(&cache);
+    let keys = ["attempt 1", "attempt 1!", "attempt 2", "attempt 2!"];
+    keep(&numbers, &keys).await;
+    let attempts = AtomicU32::new(0);
+    let committed = db.transaction(async |tx| {
+        let attempt = attempts.fetch_add(1, Ordering::SeqCst) + 1;
+        say(&cache, tx, &numbers, &format!("attempt {attempt}")).await?;
+        if attempt == 1 {
+            wire.cut().await;
+            wire.restore().await.map_err(Error::other)?;
+            tx.execute_unprepared("SELECT 1").await?;
+        }
+        Ok(())
+    });
+    committed.await.unwrap();
+    let last = format!("attempt {}", attempts.load(Ordering::SeqCst));
+    let left: Vec<_> = keys.into_iter().filter(|key| key.trim_end_matches('!') != last).collect();
+    assert_eq!(kept(&numbers, &keys).await, left);
+    assert_eq!(numbers.statistics().invalidations, 2);
+    assert_eq!(written(&db).await, 0);
 }
 
 async fn bare(database: &TestDatabase) -> Db {

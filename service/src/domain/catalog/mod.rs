@@ -374,12 +374,7 @@ impl<'a> Catalog<'a> {
             self.page_changed(tx, product);
             Ok(())
         });
-        let moderated = moderated.await;
-        if matches!(moderated, Err(Error::CommitUnknown(_))) {
-            // Which product it is of is not known here: all pages go.
-            self.pages.cache().invalidate(self.pages.of_categories()).await;
-        }
-        moderated
+        moderated.await
     }
 
     async fn set_status(&self, id: Uuid, status: ProductStatus) -> Result<(), Error> {

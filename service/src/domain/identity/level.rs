@@ -162,9 +162,6 @@ impl Identity<'_> {
             Ok(user)
         });
         let raised = raised.await;
-        if matches!(raised, Err(Error::CommitUnknown(_))) {
-            self.summaries.cache().invalidate(self.summaries.of(id)).await;
-        }
         if let Err(error) = &raised
             && !matches!(error, Error::NotFound { .. } | Error::CommitUnknown(_))
             && let Err(lost) = self.record_failure(id, to, failure(&reason, error), started).await
