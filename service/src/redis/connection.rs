@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use redis::Value;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::circuit::{Circuit, CircuitState};
@@ -34,12 +35,30 @@ pub(super) struct Connection {
     /// What opened the circuit.
     cause: StdMutex<Option<RedisErrorKind>>,
     slots: Slots,
-    /// Whether somebody watches the slots that are down.
+    /// What probes while the circuit is open.
+    probing: Task,
+    /// Whether somebody watches the slots that are down, and who.
     watched: AtomicBool,
-    /// Whether somebody looks at the memory now and then.
-    sampled: AtomicBool,
+    watching: Task,
+    /// What looks at the memory now and then.
+    sampling: Task,
     link: StdMutex<Option<(u64, Link)>>,
     connecting: Mutex<u64>,
+}
+
+/// A task in the background, on the runtime that was there when it was needed.
+#[derive(Default)]
+struct Task(StdMutex<Option<AbortHandle>>);
+
+impl Task {
+    fn lock(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether there is none, or its runtime has ended it.
+fn is_over(task: &Option<AbortHandle>) -> bool {
+    task.as_ref().is_none_or(AbortHandle::is_finished)
 }
 
 impl Connection {
@@ -54,8 +73,10 @@ impl Connection {
             meter,
             cause: StdMutex::default(),
             slots: Slots::default(),
+            probing: Task::default(),
             watched: AtomicBool::new(false),
-            sampled: AtomicBool::new(false),
+            watching: Task::default(),
+            sampling: Task::default(),
             link: StdMutex::default(),
             connecting: Mutex::default(),
         }
@@ -91,6 +112,7 @@ impl Connection {
         work: impl AsyncFnOnce(&mut Link) -> redis::RedisResult<T>,
     ) -> Result<T, RedisError> {
         if self.circuit.state() != CircuitState::Closed || slot.is_some_and(|slot| self.slots.is_down(slot)) {
+            self.revive();
             return Err(self.refused());
         }
         let (number, mut link) = self.link().await?;
@@ -148,11 +170,28 @@ impl Connection {
     /// Opens the circuit, and probes until it can be closed.
     fn open(self: &Arc<Self>, cause: RedisErrorKind) {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        let mut probing = self.probing.lock();
         if self.circuit.open() {
             self.meter.circuit(CircuitState::Open);
             let (server, cause) = (&self.server, cause.name());
             tracing::warn!(%server, cause, "Redis does not answer; it is probed, and not asked until it does");
-            tokio::spawn(probe(Arc::downgrade(self)));
+            *probing = Some(tokio::spawn(probe(Arc::downgrade(self))).abort_handle());
+        }
+    }
+
+    /// Begins anew what brings the server, or its slots, back into use, if that has gone with the runtime that it ran on.
+    fn revive(self: &Arc<Self>) {
+        let mut probing = self.probing.lock();
+        if is_over(&probing) && self.circuit.state() != CircuitState::Closed {
+            *probing = Some(tokio::spawn(probe(Arc::downgrade(self))).abort_handle());
+        }
+        drop(probing);
+        let mut watching = self.watching.lock();
+        if is_over(&watching)
+            && self.watched.load(Ordering::Acquire)
+            && let Some((_, link)) = self.held()
+        {
+            *watching = Some(tokio::spawn(watch(Arc::downgrade(self), link)).abort_handle());
         }
     }
 
@@ -167,10 +206,11 @@ impl Connection {
         if let Some(slot) = slot {
             self.slots.set_down(slot);
         }
+        let mut watching = self.watching.lock();
         if !self.watched.swap(true, Ordering::AcqRel) {
             let (server, cause) = (&self.server, cause.name());
             tracing::warn!(%server, cause, "a shard of a Redis cluster does not answer; its keys are not asked for");
-            tokio::spawn(watch(Arc::downgrade(self), link));
+            *watching = Some(tokio::spawn(watch(Arc::downgrade(self), link)).abort_handle());
         }
     }
 
@@ -184,9 +224,11 @@ impl Connection {
     }
 
     fn hold(self: &Arc<Self>, number: u64, link: &Link) {
-        if !self.sampled.swap(true, Ordering::AcqRel) {
-            tokio::spawn(sample(Arc::downgrade(self)));
+        let mut sampling = self.sampling.lock();
+        if is_over(&sampling) {
+            *sampling = Some(tokio::spawn(sample(Arc::downgrade(self))).abort_handle());
         }
+        drop(sampling);
         *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, link.clone()));
         self.meter.connection(Some(number));
     }

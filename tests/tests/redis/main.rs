@@ -7,5 +7,6 @@ mod faults;
 mod metrics;
 mod places;
 mod refusals;
+mod runtimes;
 mod sentinel;
 mod tls;
