@@ -96,7 +96,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
                 return Ok(Asked::Alone);
             }
             if let Some(value) = &begun.value {
-                let read = self.read(level2, value, begun.left, asked_at, marks.clone()).await?;
+                let read = self.read((level2, session), value, begun.left, asked_at, marks.clone()).await?;
                 if !level2.is_still(session) {
                     return Ok(Asked::Alone);
                 }
@@ -128,7 +128,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         let asked_at = self.core.timeline.now();
         let (found, marks) = tokio::try_join!(level2.peek(&keys), self.marks(level2))?;
         let Some((value, left)) = found else { return Ok(None) };
-        match self.read(level2, &value, left, asked_at, marks).await? {
+        match self.read((level2, session), &value, left, asked_at, marks).await? {
             Read::Fresh(entry) if level2.is_still(session) => Ok(Some(entry)),
             _ => Ok(None),
         }
@@ -201,9 +201,9 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         let now = self.core.timeline.now();
         if let Some(known) = cell.known() {
             let as_of = known.at.max(self.core.confirmed());
-            // Redis keeps a generation for longer than twice as long as its entries.
-            let young = now <= known.at.after(self.space.rules.longest() / 2);
-            if young && self.core.is_within_staleness(as_of, now) {
+            // An entry that is stored under it must not outlive it: others would have to load it anew.
+            let kept = now.after(self.space.rules.hard_timeout + self.space.rules.longest()) <= known.kept_until;
+            if kept && self.core.is_within_staleness(as_of, now) {
                 return Ok((Mark { cell: Arc::clone(cell), generation: known.generation }, false, as_of));
             }
         }
@@ -216,14 +216,14 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         let ttl = rules.longest() * 2 + rules.hard_timeout + Duration::from_secs(60);
         let asked_at = self.core.timeline.now();
         let generation = level2.generation(cell.name(), ttl).await?;
-        cell.learn(generation, asked_at, changes);
+        cell.learn(generation, asked_at, ttl, changes);
         Ok(Mark { cell: Arc::clone(cell), generation })
     }
 
     /// Judges a value that Redis has.
     async fn read(
         &self,
-        level2: &Level2,
+        redis: (&Level2, Session),
         bytes: &[u8],
         left: Duration,
         asked_at: Tick,
@@ -233,7 +233,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
             self.space.counters.unreadable();
             return Ok(Read::Useless);
         };
-        if !self.is_current(level2, &stored, &mut marks).await? {
+        if !self.is_current(redis, &stored, &mut marks).await? {
             return Ok(Read::Useless);
         }
         let Ok(value) = stored.value::<V>() else {
@@ -259,7 +259,15 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
 
     /// Whether a stored value names all the tags of this load, and was loaded under the current generation of each of its
     /// own. What this process knows of a tag may be old: where it differs, Redis is asked.
-    async fn is_current(&self, level2: &Level2, stored: &Stored<'_>, marks: &mut Marks) -> Result<bool, RedisError> {
+    async fn is_current(
+        &self,
+        (level2, session): (&Level2, Session),
+        stored: &Stored<'_>,
+        marks: &mut Marks,
+    ) -> Result<bool, RedisError> {
+        // Redis is not asked of a tag while it is owed an invalidation: it may be of that one, which it would deny. Whether it
+        // is comes after the count of changes, as being owed comes before the change.
+        let changes = |cell: &TagCell| Some(cell.changes()).filter(|_| level2.is_still(session));
         let tags = &stored.header.tags;
         if !marks.marks.iter().all(|(mark, _)| tags.iter().any(|(name, _)| name == mark.cell.name())) {
             return Ok(false);
@@ -269,7 +277,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
                 Some(at) => at,
                 None if name.starts_with("t:") => {
                     let cell = self.core.tags.cell(name);
-                    let (mark, fetched, as_of) = self.mark(level2, &cell, cell.changes()).await?;
+                    let Some(changes) = changes(&cell) else { return Ok(false) };
+                    let (mark, fetched, as_of) = self.mark(level2, &cell, changes).await?;
                     marks.as_of = marks.as_of.min(as_of);
                     marks.marks.push((mark, fetched));
                     marks.marks.len() - 1
@@ -282,7 +291,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
                     return Ok(false);
                 }
                 let cell = Arc::clone(&mark.cell);
-                *mark = self.fetch(level2, &cell, cell.changes()).await?;
+                let Some(changes) = changes(&cell) else { return Ok(false) };
+                *mark = self.fetch(level2, &cell, changes).await?;
                 *fetched = true;
                 if mark.generation != *generation {
                     return Ok(false);

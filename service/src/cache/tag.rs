@@ -3,6 +3,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::time::Tick;
 
@@ -20,6 +21,8 @@ pub(super) struct TagCell {
     generation: AtomicU64,
     /// When Redis was asked for it.
     known_at: AtomicU64,
+    /// Until when Redis keeps it, at least.
+    kept_until: AtomicU64,
     /// How often the tag was invalidated, as far as this process has heard. What was asked of Redis before an invalidation
     /// and answered after it is told apart by this.
     changes: AtomicU64,
@@ -31,6 +34,7 @@ pub(super) struct TagCell {
 pub(super) struct Known {
     pub(super) generation: u64,
     pub(super) at: Tick,
+    pub(super) kept_until: Tick,
 }
 
 impl TagCell {
@@ -61,7 +65,8 @@ impl TagCell {
         let _writing = self.lock();
         let generation = self.generation();
         let at = Tick(self.known_at.load(Ordering::Acquire));
-        (generation != 0 && generation & LOCAL == 0).then_some(Known { generation, at })
+        let kept_until = Tick(self.kept_until.load(Ordering::Acquire));
+        (generation != 0 && generation & LOCAL == 0).then_some(Known { generation, at, kept_until })
     }
 
     /// The generation, made up if it is not known.
@@ -78,12 +83,16 @@ impl TagCell {
     }
 
     /// Takes Redis's answer to a question that was asked when there had been so many changes; not if there were more since.
-    pub(super) fn learn(&self, generation: u64, asked_at: Tick, changes: u64) -> bool {
+    /// Redis keeps it for `ttl` from then on, or longer if somebody else asked for that.
+    pub(super) fn learn(&self, generation: u64, asked_at: Tick, ttl: Duration, changes: u64) -> bool {
         let _writing = self.lock();
         if self.changes() != changes {
             return false;
         }
-        self.generation.store(generation & !LOCAL, Ordering::Release);
+        let generation = generation & !LOCAL;
+        let known = if self.generation() == generation { self.kept_until.load(Ordering::Acquire) } else { 0 };
+        self.kept_until.store(asked_at.after(ttl).0.max(known), Ordering::Release);
+        self.generation.store(generation, Ordering::Release);
         self.known_at.store(asked_at.0, Ordering::Release);
         true
     }

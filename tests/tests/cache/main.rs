@@ -10,5 +10,6 @@ mod generations;
 mod interleavings;
 mod l2;
 mod nodes;
+mod owed;
 mod topologies;
 mod transactions;
