@@ -137,6 +137,7 @@ impl Core {
             Event::Message { payload, .. } => match Message::read(payload) {
                 Some((number, message)) => {
                     if message.origin != level2.origin {
+                        self.count(&message.targets);
                         self.invalidate_here(&message.targets);
                     }
                     self.hear_number(number);

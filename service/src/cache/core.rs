@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -35,8 +35,8 @@ pub(super) struct Core {
     epoch: AtomicU64,
     /// Everything that was announced before this moment is known here.
     confirmed: AtomicU64,
-    /// What listens and proves.
-    task: OnceLock<AbortHandle>,
+    /// What listens and proves, if anything does.
+    task: Mutex<Option<AbortHandle>>,
 }
 
 /// What the first level says.
@@ -75,7 +75,7 @@ impl Core {
             backplane: Backplane::default(),
             epoch: AtomicU64::new(1),
             confirmed: AtomicU64::new(0),
-            task: OnceLock::new(),
+            task: Mutex::default(),
             options,
         }
     }
@@ -84,18 +84,29 @@ impl Core {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Listens to the other instances from now on, if there is a Redis and a runtime.
+    /// Listens to the other instances from now on, if there is a Redis and a runtime. What the runtime that it did so on has
+    /// taken along with it is begun anew.
     pub(super) fn listen(self: &Arc<Self>) {
-        if let (Some(level2), Ok(runtime)) = (&self.level2, Handle::try_current()) {
-            self.task
-                .get_or_init(|| runtime.spawn(backplane::run(Arc::downgrade(self), Arc::clone(level2))).abort_handle());
+        let Some(level2) = &self.level2 else { return };
+        let mut task = self.task();
+        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let run = backplane::run(Arc::downgrade(self), Arc::clone(level2));
+            *task = Some(runtime.spawn(run).abort_handle());
         }
     }
 
+    /// Listens no more, until it is asked to again.
     pub(super) fn silence(&self) {
-        if let Some(task) = self.task.get() {
+        if let Some(task) = self.task().take() {
             task.abort();
         }
+    }
+
+    fn task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that was announced before `at` is known here.
@@ -203,18 +214,27 @@ impl Core {
             match target {
                 Target::Key { namespace, key } => {
                     if let Some(space) = self.spaces.find(namespace) {
-                        space.counters.invalidated();
                         self.revoke(KeyRef { namespace: space.id, key });
                     }
                 }
                 Target::Tag(tag) => self.tags.invalidate(&format!("t:{tag}")),
                 Target::Namespace(namespace) => {
                     if let Some(space) = self.spaces.find(namespace) {
-                        space.counters.invalidated();
                         space.cell.invalidate();
                     }
                 }
                 Target::All => self.forget(),
+            }
+        }
+    }
+
+    /// Counts an invalidation that was asked for here, or heard of.
+    pub(super) fn count(&self, targets: &[Target]) {
+        for target in targets {
+            if let Target::Key { namespace, .. } | Target::Namespace(namespace) = target
+                && let Some(space) = self.spaces.find(namespace)
+            {
+                space.counters.invalidated();
             }
         }
     }
@@ -262,7 +282,11 @@ impl Drop for Landing {
     fn drop(&mut self) {
         if !self.flight.is_done() {
             let namespace = Arc::clone(&self.space.name);
-            self.core.land(&self.flight, Err(CacheError::CutOff { namespace }), false);
+            let error = match std::thread::panicking() {
+                true => CacheError::Panicked { namespace },
+                false => CacheError::CutOff { namespace },
+            };
+            self.core.land(&self.flight, Err(error), false);
         }
     }
 }

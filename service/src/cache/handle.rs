@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::core::Core;
+use super::level2::Level2;
 use super::namespace::Namespace;
 use super::options::{CacheOptions, NamespaceOptions};
 use super::statistics::CacheStatistics;
@@ -104,30 +105,18 @@ impl Cache {
     /// Invalidates keys, tags and namespaces together. Call it after the commit of what makes them invalid, not before.
     ///
     /// In this process it holds when the call returns, in Redis too unless that cannot be told: see [`Told`]. Two round
-    /// trips, whatever the number of targets.
+    /// trips for up to 500 targets, and two more for each 500 beyond.
     ///
     /// # Cancellation
     /// Once polled, it is carried out.
     pub async fn invalidate(&self, targets: impl IntoIterator<Item = Target>) -> Told {
         let targets: Vec<_> = targets.into_iter().map(Target::written).collect();
+        self.core.count(&targets);
         self.core.invalidate_here(&targets);
         let Some(level2) = &self.core.level2 else { return Told::Everywhere };
-        let (core, level2) = (Arc::clone(&self.core), Arc::clone(level2));
-        core.listen();
-        let told = tokio::spawn(async move {
-            let told = match level2.tell(&targets).boxed().await {
-                Ok(()) => Told::Everywhere,
-                Err(error) => {
-                    tracing::warn!(%error, "Redis could not be told of an invalidation, and is told when it answers");
-                    level2.owe(targets.clone());
-                    Told::Later
-                }
-            };
-            // What was read from Redis while it was not yet told.
-            core.invalidate_here(&targets);
-            told
-        });
-        told.await.unwrap_or(Told::Later)
+        let telling = Telling { core: Arc::clone(&self.core), level2: Arc::clone(level2), targets, told: Told::Later };
+        self.core.listen();
+        tokio::spawn(telling.tell()).await.unwrap_or(Told::Later)
     }
 
     /// What it holds and has done.
@@ -145,7 +134,7 @@ impl Cache {
     }
 
     /// Ends what runs in the background, having told Redis what is still to be told if it answers. The cache can be used
-    /// after it; what is in the process is then good for [`CacheOptions::max_staleness`].
+    /// after it: the next read that the process cannot answer, and the next invalidation, begin it anew.
     ///
     /// # Cancellation
     /// What runs in the background may go on.
@@ -161,6 +150,36 @@ impl Cache {
 
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+}
+
+/// An invalidation that Redis is being told of. What it was not told when this ends, however that comes, it is owed.
+struct Telling {
+    core: Arc<Core>,
+    level2: Arc<Level2>,
+    targets: Vec<Target>,
+    told: Told,
+}
+
+impl Telling {
+    async fn tell(mut self) -> Told {
+        match self.level2.tell(&self.targets).boxed().await {
+            Ok(()) => self.told = Told::Everywhere,
+            Err(error) => {
+                tracing::warn!(%error, "Redis could not be told of an invalidation, and is told when it answers");
+            }
+        }
+        self.told
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if self.told == Told::Later {
+            self.level2.owe(self.targets.clone());
+        }
+        // What was read from Redis while it was not yet told.
+        self.core.invalidate_here(&self.targets);
     }
 }
 

@@ -36,15 +36,14 @@ pub(super) struct Lifetime {
 }
 
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
-    /// Does it all; runs in a task of its own, so that no caller's end ends it. With `refresh`, an entry that is soon over
-    /// is no answer.
-    pub(super) async fn fly<F, Fut>(self, refresh: bool, loader: F)
+    /// Does it all; runs in a task of its own, so that no caller's end ends it; `landing` sees to its end. With `refresh`, an
+    /// entry that is soon over is no answer.
+    pub(super) async fn fly<F, Fut>(self, landing: Landing, refresh: bool, loader: F)
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<V>, Error>> + Send + 'static,
     {
-        let (core, space, flight) = (Arc::clone(&self.core), Arc::clone(&self.space), Arc::clone(&self.flight));
-        let _landing = Landing { core, space, flight };
+        let _landing = landing;
         let level2 = self.core.level2.as_deref().filter(|_| !self.space.rules.local_only);
         let asked = match level2 {
             Some(level2) => self.ask(level2, refresh).boxed().await,

@@ -32,6 +32,8 @@ use crate::Error;
 /// repeats it. All are given the same value, or the same error ([`CacheError::Load`]), its panic included
 /// ([`CacheError::Panicked`]). Its error is not kept: the next call asks it again.
 ///
+/// A loader that asks for its own key, be it by way of another key's loader, waits for itself until the hard timeout.
+///
 /// # There is no `put`
 /// A value that was computed before a write and put after it would be stale for good. Invalidate after the write, and let
 /// the next read load.
@@ -130,15 +132,22 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
         let (core, counters) = (self.cache.core(), &self.space.counters);
         let written = key::written(key.as_ref());
         let key = self.key(&written);
-        if let Found::Fresh(entry) | Found::Throttled(entry) = core.find(key, &[], true, core.timeline.now()) {
-            counters.hit_l1();
-            return Ok(self.value(&entry)?);
+        match core.find(key, &[], true, core.timeline.now()) {
+            Found::Fresh(entry) => {
+                self.count(&entry, Counters::hit_l1);
+                return Ok(self.value(&entry)?);
+            }
+            Found::Throttled(entry) => {
+                counters.served_stale();
+                return Ok(self.value(&entry)?);
+            }
+            Found::Stale(_) | Found::Nothing => {}
         }
         let Some(entry) = self.peek(key).await else {
             counters.miss();
             return Ok(None);
         };
-        counters.hit_l2();
+        self.count(&entry, Counters::hit_l2);
         Ok(self.value(&entry)?)
     }
 
@@ -259,27 +268,32 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
         Fut: Future<Output = Result<Option<V>, Error>> + Send + 'static,
     {
         let (core, space) = (Arc::clone(self.cache.core()), Arc::clone(&self.space));
+        // Made before the task, which a runtime that is shutting down may never run.
+        let landing = Landing { core: Arc::clone(&core), space: Arc::clone(&space), flight: Arc::clone(&flight) };
         let load = Load { core, space, flight, weigher: self.weigher };
-        tokio::spawn(load.fly(refresh, loader).in_current_span());
+        tokio::spawn(load.fly(landing, refresh, loader).in_current_span());
     }
 
     /// Waits for a flight; with a stale entry at hand, no longer than the soft timeout.
     async fn land(&self, flight: &Flight) -> Landed {
         let core = self.cache.core();
         let mut progress = flight.watch();
+        let over = |progress: &Progress| matches!(progress, Progress::Done(_));
         if let Some(soft) = self.space.rules.soft_timeout {
             let end = core.timeline.instant(flight.began.after(soft));
-            let done = progress.wait_for(|progress| matches!(progress, Progress::Done(_)));
-            if timeout_at(end.into(), done).await.is_err()
-                && let Some(stale) = flight.stale()
-            {
-                let now = core.timeline.now();
-                if flight.is_current(core.epoch()) && core.is_servable(&stale, now) && stale.is_usable_stale(now) {
-                    return Ok((stale, From::Stale));
+            if timeout_at(end.into(), progress.wait_for(over)).await.is_err() {
+                // It may be found in Redis later than that.
+                let found = |progress: &Progress| over(progress) || matches!(progress, Progress::Loading(Some(_)));
+                let _ = progress.wait_for(found).await;
+                if let Some(stale) = flight.stale() {
+                    let now = core.timeline.now();
+                    if flight.is_current(core.epoch()) && core.is_servable(&stale, now) && stale.is_usable_stale(now) {
+                        return Ok((stale, From::Stale));
+                    }
                 }
             }
         }
-        match progress.wait_for(|progress| matches!(progress, Progress::Done(_))).await.as_deref() {
+        match progress.wait_for(over).await.as_deref() {
             Ok(Progress::Done(outcome)) => outcome.clone(),
             // The flight outlives its watchers, and always ends.
             Ok(Progress::Loading(_)) | Err(_) => Err(CacheError::CutOff { namespace: Arc::clone(&self.space.name) }),

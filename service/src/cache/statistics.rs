@@ -46,7 +46,8 @@ pub struct Statistics {
     pub unreadable: u64,
     /// Entries that left the first level for want of room or because their time was over.
     pub evictions: u64,
-    /// Keys that were invalidated here or elsewhere, as far as this process was told; tags and whole namespaces count once.
+    /// Invalidations of its keys, and of all of it, here or elsewhere as far as this process was told. Those of tags and of
+    /// everything are no namespace's own.
     pub invalidations: u64,
 }
 
@@ -258,7 +259,7 @@ impl Counters {
         increment(&self.rest.0.evictions);
     }
 
-    /// A key, a tag or the namespace was invalidated.
+    /// A key or the namespace was invalidated.
     pub(super) fn invalidated(&self) {
         increment(&self.rest.0.invalidations);
     }

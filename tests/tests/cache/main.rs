@@ -11,5 +11,6 @@ mod interleavings;
 mod l2;
 mod nodes;
 mod owed;
+mod runtimes;
 mod topologies;
 mod transactions;
