@@ -140,8 +140,8 @@ impl<V> NamespaceOptions<V> {
         self
     }
 
-    /// The last share of the TTL in which a read loads the entry anew in the background, once: 0 to 0.9. Default 0: none
-    /// does.
+    /// The last share of the TTL in which a read loads the entry anew in the background, once: 0 to 0.9, and less than what
+    /// the [jitter](Self::jitter) leaves. Default 0: none does.
     #[must_use]
     pub fn refresh_ahead(mut self, share: f64) -> Self {
         self.rules.refresh_ahead = share;
@@ -199,6 +199,10 @@ impl<V> NamespaceOptions<V> {
             if !(0.0..=0.9).contains(&share) {
                 return Err(CacheError::Options(format!("{name} of a cache namespace must be from 0 to 0.9")));
             }
+        }
+        if rules.jitter + rules.refresh_ahead >= 1.0 {
+            let message = "jitter and refresh_ahead of a cache namespace must be less than 1 together";
+            return Err(CacheError::Options(message.to_owned()));
         }
         Ok(())
     }

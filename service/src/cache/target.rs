@@ -42,7 +42,10 @@ impl Target {
 /// How far an invalidation has come. On this instance it holds in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Redis has it, or there is none: no load that begins from now on, on any instance, is answered with what was before.
+    /// Redis has it, or there is none. Nothing that a load brings which begins from now on, on any instance, is from before.
+    /// What other instances have read goes when they hear of it, at the latest after
+    /// [`max_staleness`](super::CacheOptions::max_staleness): values in the process, and of a tag or a namespace also that
+    /// Redis's values of it count.
     Everywhere,
     /// Redis could not be told and is as soon as it answers; until then this instance reads nothing from it, and others may
     /// read what was before.

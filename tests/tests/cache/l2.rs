@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stanchion::Error;
 use stanchion::cache::{CacheError, NamespaceOptions};
-use stanchion_tests::testbed::redis_url;
+use stanchion_tests::testbed::{eventually, redis_url};
 
 use crate::nodes::{alone, node, numbers, prefix, ready};
 
@@ -70,5 +70,47 @@ async fn what_makes_no_sense_is_refused() {
     for ttl in [Duration::ZERO, Duration::from_secs(100 * 365 * 24 * 3_600)] {
         assert!(cache.namespace::<u64>("ttl", NamespaceOptions::ttl(ttl)).unwrap_err().is_invalid());
     }
+    // Every entry would be loaded anew at its first read.
+    let always = NamespaceOptions::<u64>::ttl(Duration::from_secs(1)).jitter(0.5).refresh_ahead(0.5);
+    assert!(cache.namespace::<u64>("always", always).unwrap_err().is_invalid());
     assert!(cache.namespace::<u64>("{", NamespaceOptions::ttl(Duration::from_secs(1))).unwrap_err().is_invalid());
+}
+
+#[tokio::test]
+async fn a_generation_is_kept_for_as_long_as_its_longest_entries() {
+    let Some(url) = redis_url() else { return };
+    let prefix = prefix();
+    let cache = node(&url, &prefix);
+    ready(&cache).await;
+    let options = |ttl| NamespaceOptions::<u64>::ttl(ttl).wait_for_others(Duration::ZERO);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let days = cache.namespace("days", options(day)).unwrap();
+    // What lives briefly asks first, for a generation that it needs for a short time.
+    let seconds = cache.namespace("seconds", options(Duration::from_secs(1))).unwrap();
+    seconds.get_or_load_tagged("key", &["tag"], || async { Ok(1) }).await.unwrap();
+    days.get_or_load_tagged("key", &["tag"], || async { Ok(1) }).await.unwrap();
+    let mut link = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    for tag in ["{t:tag}", "{n:days}", "{backplane}:root"] {
+        let left: i64 = redis::cmd("PTTL").arg(format!("{prefix}:{tag}")).query_async(&mut link).await.unwrap();
+        assert!(u128::try_from(left).unwrap() >= day.as_millis(), "{tag} ends in {left} ms, before its entries do");
+    }
+}
+
+#[tokio::test]
+async fn a_stale_value_that_redis_has_stands_in_for_a_slow_loader() {
+    let Some(url) = redis_url() else { return };
+    let prefix = prefix();
+    let (here, there) = (node(&url, &prefix), node(&url, &prefix));
+    ready(&here).await;
+    ready(&there).await;
+    let options = NamespaceOptions::ttl(Duration::from_millis(50)).jitter(0.0).stale_for(Duration::from_secs(600));
+    let ours = here.namespace::<u64>("stale", options.clone()).unwrap();
+    assert_eq!(*ours.get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
+    // The one who asks waits for no loader at all, and Redis answers later than that.
+    let theirs = there.namespace::<u64>("stale", options.soft_timeout(Duration::ZERO)).unwrap();
+    eventually("it is fresh no more", async || theirs.get("key").await.unwrap().is_none()).await;
+    there.clear();
+    let slow = theirs.get_or_load("key", std::future::pending::<Result<u64, Error>>);
+    let read = tokio::time::timeout(Duration::from_secs(20), slow).await.expect("the stale value is served");
+    assert_eq!(*read.unwrap(), 1);
 }

@@ -12,5 +12,6 @@ mod l2;
 mod nodes;
 mod owed;
 mod runtimes;
+mod statistics;
 mod topologies;
 mod transactions;
