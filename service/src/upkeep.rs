@@ -18,6 +18,8 @@ use crate::{App, Error};
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(60);
 /// How long an invalidation may take from its commit to its publication before the upkeep publishes it too.
 const UNPUBLISHED_AFTER: Duration = Duration::from_secs(10);
+/// How often one round relays the invalidations of a database at most: a long outage of Redis leaves many.
+const RELAYS: u32 = 100;
 /// Orders, and messages of the outbox, that one round looks after at most.
 const ORDERS: u32 = 500;
 /// Coupons in users' hands that one round expires at most.
@@ -62,9 +64,15 @@ impl App {
         }
         self.cache().statistics().publish();
         for db in self.databases() {
-            match self.cache().relay(db.writer(), UNPUBLISHED_AFTER).await {
-                Ok(published) => kept.invalidations += published,
-                Err(error) => kept.note("invalidations", &error),
+            for _ in 0..RELAYS {
+                match self.cache().relay(db.writer(), UNPUBLISHED_AFTER).await {
+                    Ok(0) => break,
+                    Ok(published) => kept.invalidations += published,
+                    Err(error) => {
+                        kept.note("invalidations", &error);
+                        break;
+                    }
+                }
             }
             if let Err(error) = partitions::ensure_ahead(db.writer(), self.clock().now()).await {
                 kept.note("partitions", &error.into());

@@ -115,8 +115,10 @@ impl Cache {
     /// and says how many they were. Call it now and then for each database: `App::upkeep` does.
     ///
     /// Those younger than `older_than` are left to the process that wrote them, for as long as it may take from the commit
-    /// to the publication; what is published twice does no harm, and neither does a clock that is wrong. While Redis cannot
-    /// be told, they stay. Two round trips; one if there are none.
+    /// to the publication; what is published twice does no harm, and neither does a clock that is wrong: what was written
+    /// later than now is published too. While Redis cannot be told, they stay. Two round trips; one if there are none.
+    ///
+    /// A table is for caches of one prefix and one Redis: whoever relays publishes to its own.
     ///
     /// # Errors
     /// Those of the database.
@@ -124,11 +126,12 @@ impl Cache {
     /// # Cancellation
     /// What was published and not deleted is published again.
     pub async fn relay(&self, db: &Pool, older_than: Duration) -> Result<u64, Error> {
-        let Ok(before) = SystemClock.now().minus(older_than) else { return Ok(0) };
+        let now = SystemClock.now();
+        let Ok(before) = now.minus(older_than) else { return Ok(0) };
         let select = Query::select()
             .columns([ID, TARGETS])
             .from(TABLE)
-            .and_where(Expr::col(CREATED_AT).lte(before))
+            .and_where(Expr::col(CREATED_AT).lte(before).or(Expr::col(CREATED_AT).gt(now)))
             .order_by(ID, Order::Asc)
             .limit(RELAYED)
             .to_owned();

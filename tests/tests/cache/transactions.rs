@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ConnectionTrait, Statement, TransactionSession, TransactionTrait};
 use stanchion::cache::{Cache, Namespace, Target, outbox_table};
 use stanchion::config::Domain;
 use stanchion::db::{Db, Tx};
-use stanchion::{App, Error};
+use stanchion::types::{Timestamp, new_id};
+use stanchion::{App, Clock, Error, SystemClock};
 use stanchion_tests::testbed::{Backend, Proxy, TestDatabase, eventually};
 use stanchion_tests::{Stage, on_every_backend};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -26,6 +28,8 @@ on_every_backend! {
     a_savepoint_publishes_if_it_and_all_around_it_are_committed,
     a_change_invalidates_whoever_waits_for_it,
     what_a_dead_process_has_written_down_is_published_by_another,
+    what_a_long_outage_has_left_is_published_in_one_round,
+    a_clock_that_is_ahead_delays_no_publication,
 }
 
 /// Over a wire that can be cut.
@@ -235,6 +239,38 @@ async fn what_a_dead_process_has_written_down_is_published_by_another(database: 
     assert_eq!(kept(&numbers, &["left", "other"]).await, ["other"]);
     assert_eq!(written(db(&stage.app)).await, 0);
     assert_eq!(cache.relay(writer, Duration::ZERO).await.unwrap(), 0);
+}
+
+/// Writes down so many invalidations of single keys, as of an instant.
+async fn left(db: &Db, number: u32, created_at: Timestamp) {
+    for from in (0..number).step_by(300) {
+        let mut insert = Query::insert();
+        insert.into_table("cache_invalidations").columns(["id", "targets", "created_at"]);
+        for key in from..number.min(from + 300) {
+            let targets = serde_json::to_string(&[Target::key("numbers", key.to_string())]).unwrap();
+            insert.values_panic([Expr::val(new_id()), Expr::val(targets), Expr::val(created_at)]);
+        }
+        db.writer().execute(&insert).await.unwrap();
+    }
+}
+
+async fn what_a_long_outage_has_left_is_published_in_one_round(database: TestDatabase) {
+    let stage = Stage::on(database).await.unwrap();
+    let numbers = numbers(stage.app.cache());
+    left(db(&stage.app), 1_100, Timestamp::EPOCH).await;
+    keep(&numbers, &["0", "600", "1099", "other"]).await;
+    assert_eq!(stage.app.upkeep().await.invalidations, 1_100);
+    assert_eq!(written(db(&stage.app)).await, 0);
+    assert_eq!(kept(&numbers, &["0", "600", "1099", "other"]).await, ["other"]);
+}
+
+async fn a_clock_that_is_ahead_delays_no_publication(database: TestDatabase) {
+    let stage = Stage::on(database).await.unwrap();
+    let ahead = SystemClock.now().plus(Duration::from_secs(86_400)).unwrap();
+    left(db(&stage.app), 1, ahead).await;
+    let relayed = stage.app.cache().relay(db(&stage.app).writer(), Duration::from_secs(3_600));
+    assert_eq!(relayed.await.unwrap(), 1);
+    assert_eq!(written(db(&stage.app)).await, 0);
 }
 
 async fn a_service_without_our_migrations_can_make_the_table(database: TestDatabase) {
