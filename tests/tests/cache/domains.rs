@@ -152,6 +152,13 @@ async fn every_change_of_a_user_is_seen_on_every_instance(database: TestDatabase
     let raised = identity.upgrade_level(ann.id, UserLevel::Vip, "a year with us".parse().unwrap());
     shown(apps, ann.id, "another level", raised).await;
     shown(apps, ann.id, "another name in Telegram", identity.upsert_from_telegram(telegram("Anna"))).await;
+    let now = stage.clock.now();
+    let by_hand = stage.app.transaction(Domain::Identity, async |tx| {
+        identity::set_user_active(tx, ann.id, false, now).await?;
+        stage.app.identity().summary_changed(tx, ann.id);
+        Ok(())
+    });
+    shown(apps, ann.id, "a change in a caller's transaction", by_hand).await;
     assert!(identity.summary(new_id()).await.unwrap_err().is_not_found());
 }
 

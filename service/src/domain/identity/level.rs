@@ -158,7 +158,7 @@ impl Identity<'_> {
         let started = self.clock.now();
         let raised = self.db.transaction(async |tx| {
             let user = upgrade_level(tx, id, to, &reason, started, self.clock.now()).await?;
-            self.summaries.cache().invalidate_after(tx, self.summaries.of(id));
+            self.summary_changed(tx, id);
             Ok(user)
         });
         let raised = raised.await;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Identity, query};
 use crate::Error;
 use crate::cache::{Cache, Namespace, NamespaceOptions, Target};
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::entity::identity::UserLevel;
 use crate::entity::identity::user::Model as User;
 use crate::types::Text;
@@ -81,8 +81,8 @@ impl Summaries {
 }
 
 impl Identity<'_> {
-    /// What a service shows of a user. It is kept in the [cache](crate::App::cache) until this service changes it. One round
-    /// trip or none.
+    /// What a service shows of a user. It is kept in the [cache](crate::App::cache) until this service changes it; who changes
+    /// users by the functions of this module calls [`summary_changed`](Self::summary_changed). One round trip or none.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of the database, which the predicates of [`Error`] see.
@@ -91,6 +91,12 @@ impl Identity<'_> {
     /// The load goes on, for whoever asks next.
     pub async fn summary(&self, id: Uuid) -> Result<Arc<UserSummary>, Error> {
         self.summaries.get(self.db, id).await
+    }
+
+    /// Notes in a transaction that it changes what is shown of a user: after its commit, the summary is loaded anew. For a
+    /// caller who writes by the functions of this module, or by SeaORM.
+    pub fn summary_changed(&self, tx: &Tx, user: Uuid) {
+        self.summaries.cache().invalidate_after(tx, self.summaries.of(user));
     }
 
     /// Runs a change of what is shown of a user.
