@@ -74,7 +74,10 @@ pub(super) async fn run(core: Weak<Core>, level2: Arc<Level2>) {
 impl Core {
     /// Tells Redis what it is owed, sees that it has lost nothing, and asks for the last number.
     pub(super) async fn prove(&self, level2: &Level2) -> Result<(), RedisError> {
-        level2.settle().boxed().await?;
+        if level2.settle().boxed().await? {
+            // It may be instead of single ones: what is stored from now on must be under the new generation.
+            self.root.invalidate();
+        }
         if level2.redis.connection() == 0 {
             level2.redis.ping().await?;
         }

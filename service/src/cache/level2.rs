@@ -148,8 +148,12 @@ impl Level2 {
         format!("{}:{{backplane}}:{part}", self.prefix)
     }
 
+    /// Where announcements are made. A server's channels are those of all its databases together.
     pub(super) fn channel(&self) -> String {
-        format!("{}:backplane", self.prefix)
+        match self.redis.url().database() {
+            0 => format!("{}:backplane", self.prefix),
+            database => format!("{}:backplane:{database}", self.prefix),
+        }
     }
 
     fn tag(&self, name: &str) -> String {
@@ -290,14 +294,16 @@ impl Level2 {
         self.wanted.notify_one();
     }
 
-    /// Tells Redis what it is owed.
-    pub(super) async fn settle(&self) -> Result<(), RedisError> {
+    /// Tells Redis what it is owed; whether that was everything.
+    pub(super) async fn settle(&self) -> Result<bool, RedisError> {
+        let mut everything = false;
         loop {
             let (targets, numbers): (Vec<_>, Vec<_>) = self.owed().iter().map(|(of, no)| (of.clone(), *no)).unzip();
             if targets.is_empty() {
-                return Ok(());
+                return Ok(everything);
             }
             self.tell(&targets).await?;
+            everything |= targets.contains(&Target::All);
             let mut owed = self.owed();
             for (target, number) in targets.iter().zip(numbers) {
                 // One that was owed again meanwhile is told again.

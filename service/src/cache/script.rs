@@ -90,8 +90,8 @@ pub(super) static ANNOUNCE: Script = Script::new(
 pub(super) static SEQUENCE: Script = Script::new(
     "cache.sequence",
     "local n = redis.pcall('GET', KEYS[1])
-    if type(n) == 'table' then redis.call('DEL', KEYS[1]) n = false end
-    if n then return n end
+    if type(n) == 'string' and string.find(n, '^[1-9]%d*$') then return n end
+    redis.call('DEL', KEYS[1])
     if redis.pcall('SET', KEYS[1], ARGV[1]).err then return '0' end
     return ARGV[1]",
 );

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stanchion::Error;
-use stanchion::cache::{CacheError, NamespaceOptions};
+use stanchion::cache::{CacheError, NamespaceOptions, Target};
 use stanchion_tests::testbed::{eventually, redis_url};
 
 use crate::nodes::{alone, node, numbers, prefix, ready};
@@ -33,6 +33,36 @@ async fn two_prefixes_do_not_meet() {
     ready(&there).await;
     assert_eq!(*numbers(&here).get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
     assert_eq!(*numbers(&there).get_or_load("key", || async { Ok(2) }).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn two_databases_of_a_server_do_not_meet() {
+    let Some(url) = redis_url() else { return };
+    let prefix = prefix();
+    let mut other = url::Url::parse(&url).unwrap();
+    other.set_path("/1");
+    let (here, there) = (node(&url, &prefix), node(other.as_str(), &prefix));
+    let fence = node(other.as_str(), &prefix);
+    for node in [&here, &there, &fence] {
+        ready(node).await;
+    }
+    let options = NamespaceOptions::<u64>::ttl(Duration::from_secs(600)).local_only();
+    let local = there.namespace("local", options).unwrap();
+    let lasting = |cache: &stanchion::cache::Cache| {
+        cache.namespace::<u64>("lasting", NamespaceOptions::ttl(Duration::from_secs(600))).unwrap()
+    };
+    assert_eq!(*lasting(&there).get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
+    assert_eq!(*local.get_or_load("key", || async { Ok(1) }).await.unwrap(), 1);
+    for _ in 0..10 {
+        here.invalidate([Target::All]).await;
+    }
+    // Once this is heard, the others would have been.
+    lasting(&fence).invalidate("key").await;
+    eventually("the node has heard of it", async || {
+        *lasting(&there).get_or_load("key", || async { Ok(2) }).await.unwrap() == 2
+    })
+    .await;
+    assert_eq!(local.get("key").await.unwrap().as_deref(), Some(&1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -7,10 +7,15 @@ use stanchion::cache::{Cache, CacheOptions, Namespace, NamespaceOptions, Target,
 use stanchion::redis::{Options, Redis};
 use stanchion_tests::testbed::{Proxy, Redis as RedisServer, available, eventually};
 
-use crate::nodes::{node, numbers, prefix, ready};
+use crate::nodes::{node, prefix, ready};
 
 /// How long each direction of the wire takes.
 const DELAY: Duration = Duration::from_millis(200);
+
+/// Numbers that outlive every wait of these tests.
+fn lasting(cache: &Cache) -> Namespace<u64> {
+    cache.namespace("lasting", NamespaceOptions::ttl(Duration::from_secs(3_600))).unwrap()
+}
 
 async fn read(numbers: &Namespace<u64>, key: &str, tags: &[&str], value: u64) -> u64 {
     *numbers.get_or_load_tagged(key, tags, move || async move { Ok(value) }).await.unwrap()
@@ -35,7 +40,7 @@ async fn what_redis_still_says_of_a_tag_brings_nothing_back() {
     let here = Cache::new(options, Some(redis)).unwrap();
     ready(&here).await;
     ready(&there).await;
-    let (a, b) = (numbers(&here), numbers(&there));
+    let (a, b) = (lasting(&here), lasting(&there));
     // A value of two tags that this node has not read, and one of the second tag that it has.
     assert_eq!(read(&b, "unread", &["first", "second"], 1).await, 1);
     assert_eq!(read(&a, "read", &["second"], 1).await, 1);
@@ -61,4 +66,24 @@ async fn what_redis_still_says_of_a_tag_brings_nothing_back() {
     })
     .await;
     assert_eq!(read(&a, "read", &["second"], 5).await, 2);
+}
+
+#[tokio::test]
+async fn more_than_can_be_remembered_is_everything_and_redis_is_of_use_again_after_it() {
+    let Some(server) = available(RedisServer::start().await) else { return };
+    let proxy = Proxy::to((Ipv4Addr::LOCALHOST, server.port())).await.unwrap();
+    let prefix = prefix();
+    let (here, there) = (node(&proxy.url(server.url()).unwrap(), &prefix), node(server.url(), &prefix));
+    ready(&here).await;
+    ready(&there).await;
+    let (a, b) = (lasting(&here), lasting(&there));
+    assert_eq!(read(&b, "0", &[], 1).await, 1);
+    proxy.cut().await;
+    assert_eq!(here.invalidate((0..10_001).map(|key| a.target(key.to_string()))).await, Told::Later);
+    proxy.restore().await.unwrap();
+    eventually("the other node is told", async || read(&b, "0", &[], 2).await == 2).await;
+    ready(&here).await;
+    // What this node stores now counts for others.
+    assert_eq!(read(&a, "new", &[], 3).await, 3);
+    assert_eq!(b.get("new").await.unwrap().as_deref(), Some(&3));
 }
