@@ -252,3 +252,130 @@ async fn a_redis_that_takes_no_writes_keeps_nobody_from_reading() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_named_alike_does_not_meet() {
+    let url = redis_url();
+    for cache in [Some(alone()), url.map(|url| node(&url, &prefix()))].into_iter().flatten() {
+        // Namespaces named as what the cache names for itself, and keys and tags that end as its keys do.
+        let spaces: Vec<Namespace<String>> = ["t", "n", "g", "v", "root", "backplane", "seq"]
+            .map(|name| cache.namespace(name, NamespaceOptions::ttl(Duration::from_secs(600))).unwrap())
+            .into();
+        let keys = ["x", "x}", "x}:v", "x}:g", "{x", "seq", "root", "n:t", "t:x", ""];
+        let loads = Loads::default();
+        let all = || spaces.iter().flat_map(|space| keys.map(|key| (space, key)));
+        for (space, key) in all() {
+            loads.ask(space, key, format!("{} {key}", space.name())).await.unwrap();
+        }
+        let others = all().map(|(space, key)| (space, key, format!("{} {key}", space.name())));
+        let others: Vec<_> = others.filter(|(space, key, _)| (space.name(), *key) != ("t", "x")).collect();
+        // Of one key, and of tags that nothing has: the others stay.
+        cache.invalidate([spaces[0].target("x")]).await;
+        cache.invalidate(keys.map(stanchion::cache::Target::tag)).await;
+        let before = loads.count();
+        if cache.statistics().total.stores > 0 {
+            // So that it is read from Redis.
+            cache.clear();
+        }
+        for (space, key, value) in &others {
+            assert_eq!(*loads.ask(space, key, "new".to_owned()).await.unwrap(), *value);
+        }
+        assert_eq!(loads.count(), before);
+        assert_eq!(*loads.ask(&spaces[0], "x", "new".to_owned()).await.unwrap(), "new");
+    }
+}
+
+/// Whether another node reads from Redis what one has loaded.
+async fn survives<V>(nodes: &[Cache; 2], value: V) -> bool
+where
+    V: Serialize + for<'de> Deserialize<'de> + Clone + PartialEq + Send + Sync + 'static,
+{
+    let [here, there] = nodes.each_ref().map(|node| node.default_namespace::<V>().unwrap());
+    let load = value.clone();
+    here.get_or_load("key", || async move { Ok(load) }).await.unwrap();
+    there.get("key").await.unwrap().as_deref() == Some(&value)
+}
+
+#[tokio::test]
+async fn what_serde_can_write_reads_back_on_another_node() {
+    use std::borrow::Cow;
+    use std::collections::{BTreeMap, HashMap};
+    use std::net::IpAddr;
+    use std::time::SystemTime;
+
+    use stanchion::types::{Timestamp, new_id};
+    use uuid::Uuid;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        id: Uuid,
+        price: rust_decimal::Decimal,
+        at: Timestamp,
+        numbers: (i64, u64, f64),
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Flat {
+        name: String,
+        #[serde(flatten)]
+        inner: Inner,
+        #[serde(flatten)]
+        rest: HashMap<String, i32>,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Number(i64),
+        Id { id: Uuid },
+        Text(String),
+        Nothing,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Full(Inner),
+        Empty,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind", content = "value")]
+    enum Adjacent {
+        Id(Uuid),
+        Pair(u8, String),
+    }
+
+    let Some(url) = redis_url() else { return };
+    let prefix = prefix();
+    let nodes = [node(&url, &prefix), node(&url, &prefix)];
+    for node in &nodes {
+        crate::nodes::ready(node).await;
+    }
+    let inner = Inner {
+        id: new_id(),
+        price: "-12345678901234567890.123456".parse().unwrap(),
+        at: Timestamp::from_micros(-1).unwrap(),
+        numbers: (i64::MIN, u64::MAX, -0.5),
+    };
+    let flat = Flat { name: "茶".to_owned(), inner: inner.clone(), rest: HashMap::from([("a".to_owned(), -7)]) };
+    assert!(survives(&nodes, inner.clone()).await, "a struct");
+    assert!(survives(&nodes, flat).await, "flattened structs and maps");
+    let untagged =
+        vec![Untagged::Number(-7), Untagged::Id { id: inner.id }, Untagged::Text(String::new()), Untagged::Nothing];
+    assert!(survives(&nodes, untagged).await, "an enum without tags");
+    assert!(survives(&nodes, vec![Tagged::Full(inner.clone()), Tagged::Empty]).await, "an enum with a tag inside");
+    assert!(survives(&nodes, vec![Adjacent::Id(inner.id), Adjacent::Pair(1, "b".to_owned())]).await, "a tag beside");
+    assert!(survives(&nodes, (i128::MIN, u128::MAX)).await, "128 bits");
+    assert!(survives(&nodes, (f64::MIN_POSITIVE, f64::NEG_INFINITY, f32::MAX, 'é', ())).await, "numbers");
+    assert!(survives(&nodes, HashMap::from([((1_u8, -2_i64), "pair".to_owned())])).await, "a map with keys of pairs");
+    assert!(survives(&nodes, BTreeMap::from([(i64::MIN, None), (0, Some(inner.id))])).await, "a map with numbers");
+    assert!(survives(&nodes, (Duration::from_nanos(1), SystemTime::UNIX_EPOCH)).await, "times");
+    let address: IpAddr = "2001:db8::1".parse().unwrap();
+    assert!(survives(&nodes, (address, vec![0_u8, 255], Box::<str>::from("\0"))).await, "an address, and bytes");
+    assert!(survives(&nodes, Cow::<'static, str>::Owned("text".to_owned())).await, "what may be borrowed");
+    assert!(survives(&nodes, serde_json::json!({ "a": [1, 1.0, null, u64::MAX, { "b": "c" }] })).await, "JSON");
+
+    let default = nodes[0].default_namespace::<f64>().unwrap();
+    default.get_or_load("key", || async { Ok(f64::NAN) }).await.unwrap();
+    assert!(nodes[1].default_namespace::<f64>().unwrap().get("key").await.unwrap().unwrap().is_nan());
+    // What serde makes one of is one here too: of an option in an option, the outer one.
+    assert!(!survives(&nodes, Some(None::<u8>)).await);
+    assert!(survives(&nodes, (None::<Option<u8>>, Some(Some(7_u8)))).await, "options in options");
+}

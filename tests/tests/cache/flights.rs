@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use stanchion::Error;
-use stanchion::cache::CacheError;
+use stanchion::cache::{CacheError, Namespace, NamespaceOptions};
 use stanchion_tests::testbed::redis_url;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -75,6 +75,51 @@ async fn a_panic_reaches_all_who_wait_and_the_next_caller_loads() {
         }
         assert_eq!(*numbers.get_or_load("key", || async { Ok(7) }).await.unwrap(), 7);
     }
+}
+
+/// A loader of one key that needs the other one, whose loader needs the first.
+async fn in_a_circle(numbers: Namespace<u64>, key: u64) -> Result<u64, Error> {
+    let (other, again) = (1 - key, numbers.clone());
+    let other = numbers.get_or_load(other.to_string(), move || async move {
+        let first = again.get_or_load(key.to_string(), || async { Ok(7) });
+        Ok(*first.await?)
+    });
+    Ok(*other.await?)
+}
+
+#[tokio::test]
+async fn loaders_that_wait_for_one_another_are_given_up() {
+    for cache in caches() {
+        let options = NamespaceOptions::<u64>::ttl(Duration::from_secs(600)).hard_timeout(Duration::from_millis(300));
+        let numbers = cache.namespace("circle", options).unwrap();
+        let circle = in_a_circle(numbers.clone(), 0);
+        let error = numbers.get_or_load("0", || circle).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        // It holds nothing up afterwards.
+        assert_eq!(*numbers.get_or_load("0", || async { Ok(1) }).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_thousand_keys_are_loaded_once_each() {
+    let cache = alone();
+    let (numbers, loads) = (numbers(&cache), Arc::new(AtomicU64::new(0)));
+    let callers = (0..30_000_u64).map(|caller| {
+        let (numbers, loads) = (numbers.clone(), Arc::clone(&loads));
+        tokio::spawn(async move {
+            let key = caller % 10_000;
+            let load = move || async move {
+                tokio::task::yield_now().await;
+                loads.fetch_add(1, Ordering::SeqCst);
+                Ok(key)
+            };
+            assert_eq!(*numbers.get_or_load(key.to_string(), load).await.unwrap(), key);
+        })
+    });
+    for caller in join_all(callers).await {
+        caller.unwrap();
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 10_000);
 }
 
 #[tokio::test]
