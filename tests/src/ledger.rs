@@ -7,7 +7,8 @@ use stanchion::Error;
 use stanchion::config::Database;
 use stanchion::db::{Db, Options};
 use stanchion::lock::{
-    Fenced, InProcess, LockError, LockGuard, LockOptions, LockStore, Locks, RedisLocks, SessionStore, TableStore,
+    self, Fenced, InProcess, Leader, LockError, LockGuard, LockOptions, LockStore, Locks, RedisLocks, SessionStore,
+    TableStore,
 };
 use stanchion::redis::{self, Redis};
 
@@ -45,8 +46,11 @@ pub struct History {
     pub rows: i64,
     /// What the counter came to.
     pub counter: i64,
-    /// Rows whose fence is not higher than that of the row before: stale writes that were accepted.
+    /// Rows whose fence is lower than that of the row before, or the same in another process: stale writes that were
+    /// accepted.
     pub stale: i64,
+    /// Rows whose fence and process are those of the row before. Of turns each writes one; of terms as many as they like.
+    pub repeated: i64,
 }
 
 impl Ledger {
@@ -59,7 +63,7 @@ impl Ledger {
         let mut settings = Database::new(url.parse()?);
         settings.max_open_conns = 8;
         settings.acquire_timeout = Duration::from_secs(30);
-        let db = Db::connect("ledger", &settings, Options::default()).await?;
+        let db = Db::connect("ledger", &settings, Options { create: true }).await?;
         let prefix = url.rsplit('/').next().unwrap_or_default();
         let store: Arc<dyn LockStore> = match store {
             "in_process" => Arc::new(InProcess::new()),
@@ -75,11 +79,14 @@ impl Ledger {
         Ok(Self { db, locks: Locks::new(store, "ledger") })
     }
 
-    /// Makes its tables.
+    /// Makes its tables, and those that locks need, in an empty database.
     ///
     /// # Errors
     /// The database's.
     pub async fn create(&self) -> Result<(), DbErr> {
+        for sql in lock::tables(self.db.backend()) {
+            self.db.writer().execute_unprepared(&sql).await?;
+        }
         for sql in [
             "CREATE TABLE ledger (n bigint NOT NULL, fence bigint NOT NULL, process bigint NOT NULL)",
             "CREATE TABLE ledger_counter (n bigint NOT NULL)",
@@ -96,6 +103,14 @@ impl Ledger {
     /// Those of the store and the database.
     pub async fn keep(&self, ttl: Duration) -> Result<LockGuard, Error> {
         self.locks.acquire("kept", LockOptions::ttl(ttl).wait(Duration::from_secs(120)).fenced(&self.db)).await
+    }
+
+    /// A candidate for the lead of the ledger, with fences.
+    ///
+    /// # Errors
+    /// That of an option that makes no sense.
+    pub fn leader(&self, ttl: Duration) -> Result<Leader, LockError> {
+        Leader::new(&self.locks, "lead", LockOptions::ttl(ttl).fenced(&self.db))
     }
 
     /// One turn: acquires the lock, waits for `pause`, and writes. `known` is whether it asks its guard first, which may
@@ -122,7 +137,11 @@ impl Ledger {
         }
     }
 
-    async fn write<F: Fenced + Sync>(&self, holder: &F, fence: i64, process: i64) -> Result<(), Error> {
+    /// Writes a row under a fence, if the database and the holder have it so.
+    ///
+    /// # Errors
+    /// [`LockError::Stale`] and [`LockError::Lost`]; the database's.
+    pub async fn write<F: Fenced + Sync>(&self, holder: &F, fence: i64, process: i64) -> Result<(), Error> {
         self.db
             .transaction(async |tx| {
                 tx.check_fence(holder).await?;
@@ -143,15 +162,18 @@ impl Ledger {
     /// # Errors
     /// The database's.
     pub async fn history(&self) -> Result<History, DbErr> {
-        let sql = "SELECT (SELECT count(*) FROM ledger), (SELECT n FROM ledger_counter), \
-                   (SELECT count(*) FROM (SELECT fence, lag(fence) OVER (ORDER BY n, fence) AS earlier FROM ledger) AS pairs \
-                    WHERE fence <= earlier)";
+        let sql = "SELECT count(*), (SELECT n FROM ledger_counter), \
+                   count(CASE WHEN fence < earlier OR (fence = earlier AND process <> other) THEN 1 END), \
+                   count(CASE WHEN fence = earlier AND process = other THEN 1 END) \
+                   FROM (SELECT fence, process, lag(fence) OVER (ORDER BY n, fence) AS earlier, \
+                         lag(process) OVER (ORDER BY n, fence) AS other FROM ledger) AS pairs";
         let row = self.db.writer().query_one_raw(Statement::from_string(self.db.backend(), sql)).await?;
         let row = row.ok_or_else(|| DbErr::RecordNotFound("the history".to_owned()))?;
         Ok(History {
             rows: row.try_get_by_index(0)?,
             counter: row.try_get_by_index(1)?,
             stale: row.try_get_by_index(2)?,
+            repeated: row.try_get_by_index(3)?,
         })
     }
 }

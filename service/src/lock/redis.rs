@@ -55,8 +55,14 @@ static LOOK: Script = Script::new("lock.look", "return {redis.call('GET', KEYS[1
 /// lease is waited for; nothing is polled. Of those who wait in one process only the first asks.
 ///
 /// **What it promises:** exclusion while the server keeps its memory and its clock runs evenly. A failover can lose a lock
-/// that was granted and not replicated yet; a restart without persistence forgets all; a step of the server's clock ends
-/// leases early. Then two hold the same lock until the first hears of it at its next renewal: fences keep its writes out.
+/// that was granted and not replicated yet; a restart without persistence forgets all; a step of the server's clock forward
+/// ends leases early. Then two hold the same lock until the first hears of it at its next renewal: fences keep its writes
+/// out. A master that was only silent and does not know yet that it was replaced (behind sentinels, for some ten seconds
+/// after it is back) goes on renewing what it had granted; with `min-replicas-to-write 1` it refuses to once
+/// `min-replicas-max-lag` is over.
+///
+/// A step of the server's clock back keeps what is held by those who live as it is; a lock whose holder dies before its
+/// next renewal is held for as much longer as the clock was set back.
 #[derive(Debug)]
 pub struct RedisLocks {
     redis: Redis,

@@ -34,7 +34,8 @@ pub enum RedisErrorKind {
     Busy,
     /// The cluster has no node for the key now, or the replica no master (`-CLUSTERDOWN`, `-MASTERDOWN`, `-TRYAGAIN`).
     ClusterDown,
-    /// It takes no writes: a replica, or a master that was replaced (`-READONLY`).
+    /// It takes no writes: a replica, a master that was replaced, or one that misses its replicas (`-READONLY`,
+    /// `-NOREPLICAS`).
     ReadOnly,
     /// It is full, and its policy is to refuse (`-OOM`), or it cannot write its file (`-MISCONF`).
     Full,
@@ -152,6 +153,7 @@ fn kind_of(error: &redis::RedisError) -> RedisErrorKind {
         ErrorKind::Parse => RedisErrorKind::Unavailable,
         _ => match error.code() {
             Some("BUSY") => RedisErrorKind::Busy,
+            Some("NOREPLICAS") => RedisErrorKind::ReadOnly,
             Some("OOM" | "MISCONF") => RedisErrorKind::Full,
             Some("WRONGPASS" | "NOAUTH") => RedisErrorKind::PermissionDenied,
             Some("WRONGTYPE") => RedisErrorKind::WrongType,
@@ -175,7 +177,9 @@ impl fmt::Display for RedisError {
             RedisErrorKind::Loading => write!(f, "Redis at {server} is reading its data and answers soon"),
             RedisErrorKind::Busy => write!(f, "Redis at {server} is blocked by a script"),
             RedisErrorKind::ClusterDown => write!(f, "the cluster of Redis at {server} has no node for the key now"),
-            RedisErrorKind::ReadOnly => write!(f, "Redis at {server} takes no writes: is it a replica?"),
+            RedisErrorKind::ReadOnly => {
+                write!(f, "Redis at {server} takes no writes: is it a replica, or a master without its replicas?")
+            }
             RedisErrorKind::Full => {
                 write!(
                     f,

@@ -90,5 +90,5 @@ pub(super) async fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
     server::prepare_with(Kind::MariaDb, &directory, installer).await?;
 
     let arguments = vec![defaults, format!("--init-file={}", init.display())];
-    Ok(Plan { directory, program, arguments, account, password })
+    Ok(Plan { directory, program, arguments, account, password, environment: Vec::new() })
 }

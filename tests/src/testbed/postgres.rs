@@ -72,7 +72,7 @@ pub(super) async fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
     }
     append(&data.join("postgresql.conf"), &configuration)?;
     let arguments = vec!["-D".to_owned(), data.display().to_string()];
-    Ok(Plan { directory, program: folder.join("postgres"), arguments, account, password })
+    Ok(Plan { directory, program: folder.join("postgres"), arguments, account, password, environment: Vec::new() })
 }
 
 fn append(path: &Path, text: &str) -> Result<(), Error> {

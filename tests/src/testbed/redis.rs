@@ -36,6 +36,16 @@ impl Redis {
     pub async fn start_with(settings: &[(&str, &str)]) -> Result<Server, Error> {
         Kind::Redis.start_with(settings).await
     }
+
+    /// Starts one whose process has this in its environment too: `[("TZ", "UTC")]`.
+    ///
+    /// # Errors
+    /// See [`Kind::start`].
+    pub async fn start_in(environment: &[(&str, &str)]) -> Result<Server, Error> {
+        let mut plan = prepare(&[])?;
+        plan.environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Kind::Redis.start_plan(plan).await
+    }
 }
 
 /// A write is in the append-only file before it is acknowledged, so that it survives `kill -9`, and is never synced.
@@ -62,7 +72,14 @@ pub(super) fn prepare(settings: &[(&str, &str)]) -> Result<Plan, Error> {
     }
     let path = directory.join("redis.conf");
     std::fs::write(&path, configuration).map_err(Error::io(format!("writing {}", path.display())))?;
-    Ok(Plan { directory, program, arguments: vec![path.display().to_string()], account: None, password })
+    Ok(Plan {
+        directory,
+        program,
+        arguments: vec![path.display().to_string()],
+        account: None,
+        password,
+        environment: Vec::new(),
+    })
 }
 
 /// Whether it takes the password and answers; while it reads its data it does not.

@@ -127,7 +127,7 @@ fn sentinel(master: &str, password: &str) -> Result<Plan, Error> {
     let path = directory.join("sentinel.conf");
     std::fs::write(&path, configuration).map_err(Error::io(format!("writing {}", path.display())))?;
     let arguments = vec![path.display().to_string(), "--sentinel".to_owned()];
-    Ok(Plan { directory, program, arguments, account: None, password: "none".to_owned() })
+    Ok(Plan { directory, program, arguments, account: None, password: "none".to_owned(), environment: Vec::new() })
 }
 
 /// A sentinel's URL, without the password that it does not take.

@@ -127,6 +127,8 @@ pub(super) struct Plan {
     pub(super) arguments: Vec<String>,
     pub(super) account: Option<Account>,
     pub(super) password: String,
+    /// What is added to the environment that it inherits.
+    pub(super) environment: Vec<(String, String)>,
 }
 
 /// A server that runs on this machine for one test or one test run. Dropping it ends it and removes its data.
@@ -237,7 +239,7 @@ impl Server {
         let plan = &self.plan;
         let log_before = std::fs::metadata(plan.directory.join("log")).map_or(0, |log| log.len());
         let mut command = process::command(&plan.directory, "server", &plan.program, plan.account)?;
-        command.args(&plan.arguments);
+        command.args(&plan.arguments).envs(plan.environment.iter().map(|(name, value)| (name, value)));
         match self.kind {
             Kind::Postgres => command.arg(format!("-p{}", self.port)),
             Kind::MariaDb => command.arg(format!("--port={}", self.port)),

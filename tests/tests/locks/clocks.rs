@@ -1,23 +1,21 @@
 //! Somebody sets the wall clocks of those who hold and want locks, ten minutes ahead and back: nothing comes of it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stanchion_tests::testbed::{TestDatabase, eventually, redis_url};
 use stanchion_tests::{Ledger, on_every_backend};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 
-on_every_backend! { a_step_of_the_wall_clock_changes_nothing }
+use crate::actors::Actor;
+
+on_every_backend! { empty: a_step_of_the_wall_clock_changes_nothing }
 
 const STEP: i64 = 600;
 /// Long enough that a busy machine renews in time; two renewals are seen after every step.
 const TTL_MS: &str = "2000";
 
 /// libfaketime, as its own program names it to the linker; `None`, reported, where it is not installed.
-fn faketime() -> Option<String> {
+pub(crate) fn faketime() -> Option<String> {
     let named = std::process::Command::new("faketime").args(["-m", "-f", "+0s", "printenv", "LD_PRELOAD"]).output();
     let library = named
         .ok()
@@ -34,71 +32,46 @@ fn faketime() -> Option<String> {
 }
 
 /// A wall clock that some processes share: how far it is off.
-struct Clock(PathBuf);
+pub(crate) struct Clock(PathBuf);
 
 impl Clock {
-    fn new(folder: &Path, name: &str) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
         let clock = Self(folder.join(name));
         clock.step(0);
         clock
     }
 
     /// Sets it at once: no process sees half of a file.
-    fn step(&self, seconds: i64) {
+    pub(crate) fn step(&self, seconds: i64) {
         let next = self.0.with_extension("next");
         std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
         std::fs::rename(&next, &self.0).unwrap();
     }
+
+    /// What has a process go by it. A step of the wall clock leaves the monotonic one alone; the shorter name for that is
+    /// the one of older versions.
+    pub(crate) fn environment<'a>(&'a self, library: &'a str) -> [(&'a str, &'a str); 5] {
+        [
+            ("LD_PRELOAD", library),
+            ("FAKETIME_TIMESTAMP_FILE", self.0.to_str().unwrap()),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("DONT_FAKE_MONOTONIC", "1"),
+        ]
+    }
 }
 
-/// A process by another clock, and the lines that it has told.
-struct Process {
-    child: Child,
-    _stdin: ChildStdin,
-    lines: Arc<Mutex<Vec<String>>>,
+/// A process by another clock.
+fn start(library: &str, clock: &Clock, database: &TestDatabase, arguments: &[&str]) -> Actor {
+    Actor::start_in(database, "locker", arguments, &clock.environment(library))
 }
 
-impl Process {
-    fn start(library: &str, clock: &Clock, database: &TestDatabase, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_actor"));
-        command.arg("locker");
-        command.args(arguments).env("DATABASE_URL", database.url());
-        if let Some(url) = redis_url() {
-            command.env("REDIS_URL", url);
-        }
-        command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock.0).env("FAKETIME_NO_CACHE", "1");
-        // A step of the wall clock leaves the monotonic one alone. The shorter name is that of older versions.
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let (stdin, lines) = (child.stdin.take().unwrap(), Arc::<Mutex<Vec<String>>>::default());
-        let (mut told, kept) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&lines));
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = told.next_line().await {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        Self { child, _stdin: stdin, lines }
-    }
-
-    fn count(&self, word: &str) -> usize {
-        self.lines.lock().unwrap().iter().filter(|line| line.starts_with(word)).count()
-    }
-
-    /// The fence of the latest line about the lock that is kept, and how far the clock was off then.
-    fn latest(&self) -> (i64, i64) {
-        let lines = self.lines.lock().unwrap();
-        let words: Vec<&str> = lines.last().unwrap().split(' ').collect();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        (words[1].parse().unwrap(), words[2].parse::<i64>().unwrap() - i64::try_from(now).unwrap())
-    }
-
-    /// Ends without giving anything back.
-    async fn end(self) {
-        let Self { mut child, _stdin: stdin, .. } = self;
-        drop(stdin);
-        child.wait().await.unwrap();
-    }
+/// The fence of the latest line about the lock that is kept, and how far the clock was off then.
+fn latest(keeper: &Actor) -> (i64, i64) {
+    let line = keeper.lines().pop().unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    (words[1].parse().unwrap(), words[2].parse::<i64>().unwrap() - i64::try_from(now).unwrap())
 }
 
 async fn a_step_of_the_wall_clock_changes_nothing(database: TestDatabase) {
@@ -113,11 +86,11 @@ async fn a_step_of_the_wall_clock_changes_nothing(database: TestDatabase) {
     for store in stores {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (Clock::new(folder.path(), "one"), Clock::new(folder.path(), "other"));
-        let keeper = Process::start(&library, &one, &database, &[store, TTL_MS, "0", "keep"]);
+        let keeper = start(&library, &one, &database, &[store, TTL_MS, "0", "keep"]);
         eventually("it holds its lock", async || keeper.count("held") == 1).await;
-        let waits = Process::start(&library, &other, &database, &[store, TTL_MS, "1", "keep"]);
+        let waits = start(&library, &other, &database, &[store, TTL_MS, "1", "keep"]);
         let turns = [(&one, "2"), (&other, "3")];
-        let turns = turns.map(|(clock, number)| Process::start(&library, clock, &database, &[store, TTL_MS, number]));
+        let turns = turns.map(|(clock, number)| start(&library, clock, &database, &[store, TTL_MS, number]));
         let accepted = || turns.iter().map(|process| process.count("accepted")).sum::<usize>();
 
         // Both ways, and the two clocks apart.
@@ -127,14 +100,14 @@ async fn a_step_of_the_wall_clock_changes_nothing(database: TestDatabase) {
             other.step(opposite);
             eventually("renewals go on", async || keeper.count("renewed") >= renewed + 2).await;
             eventually("turns go on", async || accepted() >= written + 2).await;
-            let off = keeper.latest().1;
+            let off = latest(&keeper).1;
             assert!((off - step).abs() < STEP / 4, "{store}: its clock was set, and is off by {off} s");
         }
         assert_eq!((keeper.count("lost"), waits.count("held")), (0, 0), "{store}: it is held by the one who held it");
-        let first = keeper.latest().0;
+        let first = latest(&keeper).0;
         keeper.end().await;
         eventually("the next one holds it", async || waits.count("held") == 1).await;
-        let second = waits.latest().0;
+        let second = latest(&waits).0;
         assert!(second > first, "{store}: {second} after {first}");
 
         let refused: usize = turns.iter().map(|process| process.count("refused")).sum();
@@ -144,7 +117,7 @@ async fn a_step_of_the_wall_clock_changes_nothing(database: TestDatabase) {
         }
         let history = ledger.history().await.unwrap();
         println!("{} with {store} locks under stepped clocks: {refused} refused, {history:?}", database.backend());
-        assert_eq!((history.stale, refused), (0, 0), "{store}");
+        assert_eq!((history.stale, history.repeated, refused), (0, 0, 0), "{store}");
         assert_eq!(history.counter, history.rows, "{store}");
         assert!(history.rows > before, "{store}");
         before = history.rows;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use stanchion::Error;
 use stanchion::config::OnOutage;
 use stanchion::db::{Db, Options as DbOptions};
-use stanchion::lock::{LockError, LockGuard, LockOptions, Locks, RedisLocks};
+use stanchion::lock::{Leader, LockError, LockGuard, LockOptions, Locks, RedisLocks};
 use stanchion::redis::{Options, Redis as Client};
 use stanchion_tests::testbed::{Backend, Proxy, Redis, Server, TestDatabase, available, eventually};
 
@@ -94,6 +94,37 @@ async fn a_lock_that_its_server_forgot_is_lost_and_not_taken_again() {
     let next = other.acquire("a", LockOptions::ttl(TTL)).await.unwrap();
     assert!(!guard.is_held() && guard.release().await.is_err());
     next.release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_misses_its_replicas_is_out_of_use_and_no_more() {
+    let Some(server) = server().await else { return };
+    let wants_replicas = async |count: u8| {
+        let mut raw = redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let mut set = redis::cmd("CONFIG");
+        let _set: () = set.arg("SET").arg("min-replicas-to-write").arg(count).query_async(&mut raw).await.unwrap();
+    };
+    let locks = locks(server.url());
+    let guard = locks.acquire("a", LockOptions::ttl(TTL)).await.unwrap();
+    let leader = Leader::new(&locks, "b", LockOptions::ttl(TTL)).unwrap();
+    let campaign = tokio::spawn({
+        let leader = leader.clone();
+        async move { leader.campaign(std::future::pending()).await }
+    });
+    let (mut standing, patience) = (leader.standing(), Duration::from_secs(60));
+    tokio::time::timeout(patience, standing.wait_for(Option::is_some)).await.unwrap().unwrap();
+
+    wants_replicas(1).await;
+    let refused = locks.try_acquire("c", LockOptions::ttl(TTL)).await.unwrap_err();
+    assert!(refused.is_unavailable(), "{refused}");
+    is_lost_in_time("without replicas", &guard).await;
+    tokio::time::timeout(patience, standing.wait_for(Option::is_none)).await.unwrap().unwrap();
+
+    wants_replicas(0).await;
+    let leads = tokio::time::timeout(patience, standing.wait_for(Option::is_some)).await.unwrap();
+    assert_eq!(leads.unwrap().as_ref().map(|term| term.number()), Some(2), "it has gone on campaigning");
+    locks.acquire("a", LockOptions::ttl(TTL)).await.unwrap().release().await.unwrap();
+    campaign.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,20 +4,16 @@
 //! by another must find the database closed. The gate runs some hundred hand-overs a store and back end;
 //! `STANCHION_HAND_OVERS=100000` runs as many as are to be shown.
 
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use stanchion_tests::testbed::{Backend, TestDatabase, eventually, redis_url};
 use stanchion_tests::{Ledger, Turn, on_every_backend};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
-on_every_backend! {
+use crate::actors::Actor;
+
+on_every_backend! { empty:
     holders_paused_past_their_leases_write_nothing,
     processes_that_are_paused_and_killed_write_in_turn,
 }
@@ -76,49 +72,15 @@ async fn holders_paused_past_their_leases_write_nothing(database: TestDatabase) 
             history.stale,
             begun.elapsed()
         );
-        assert_eq!(history.stale, 0, "{store}");
+        assert_eq!((history.stale, history.repeated), (0, 0), "{store}");
         assert_eq!((history.rows, history.counter), (before + accepted, before + accepted), "{store}");
         assert!(accepted > 0, "{store}");
         before = history.rows;
     }
 }
 
-/// A process that takes turns, and how many of them it told of.
-struct Locker {
-    child: Child,
-    accepted: Arc<AtomicUsize>,
-    refused: Arc<AtomicUsize>,
-}
-
-impl Locker {
-    fn start(store: &str, database: &TestDatabase, number: usize) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_actor"));
-        command.arg("locker");
-        command.args([store, "50", &number.to_string()]).env("DATABASE_URL", database.url());
-        if let Some(url) = redis_url() {
-            command.env("REDIS_URL", url);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let (accepted, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let counts = (Arc::clone(&accepted), Arc::clone(&refused));
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                match line.as_str() {
-                    "accepted" => counts.0.fetch_add(1, Ordering::SeqCst),
-                    "refused" => counts.1.fetch_add(1, Ordering::SeqCst),
-                    _ => 0,
-                };
-            }
-        });
-        Self { child, accepted, refused }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.child.id().unwrap();
-        kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-    }
+fn start(store: &str, database: &TestDatabase, number: usize) -> Actor {
+    Actor::start(database, "locker", &[store, "50", &number.to_string()])
 }
 
 async fn processes_that_are_paused_and_killed_write_in_turn(database: TestDatabase) {
@@ -129,19 +91,19 @@ async fn processes_that_are_paused_and_killed_write_in_turn(database: TestDataba
         if at == 0 {
             ledger.create().await.unwrap();
         }
-        let mut lockers: Vec<Locker> = (0..3).map(|number| Locker::start(store, &database, number)).collect();
-        let mut dead: Vec<Locker> = Vec::new();
-        let total = |lockers: &[Locker], dead: &[Locker]| -> usize {
-            lockers.iter().chain(dead).map(|locker| locker.accepted.load(Ordering::SeqCst)).sum()
+        let mut lockers: Vec<Actor> = (0..3).map(|number| start(store, &database, number)).collect();
+        let mut dead: Vec<Actor> = Vec::new();
+        let total = |lockers: &[Actor], dead: &[Actor]| -> usize {
+            lockers.iter().chain(dead).map(|locker| locker.count("accepted")).sum()
         };
         for locker in &lockers {
-            eventually("each has written", async || locker.accepted.load(Ordering::SeqCst) > 0).await;
+            eventually("each has written", async || locker.count("accepted") > 0).await;
         }
         for round in 0..12 {
             let chosen = fastrand::usize(0..lockers.len());
             if round % 4 == 3 {
                 lockers[chosen].signal(Signal::SIGKILL);
-                let next = Locker::start(store, &database, 3 + round);
+                let next = start(store, &database, 3 + round);
                 dead.push(std::mem::replace(&mut lockers[chosen], next));
             } else {
                 lockers[chosen].signal(Signal::SIGSTOP);
@@ -156,18 +118,16 @@ async fn processes_that_are_paused_and_killed_write_in_turn(database: TestDataba
             eventually("somebody writes", async || total(&lockers, &dead) > seen).await;
         }
         for locker in lockers.iter_mut().chain(&mut dead) {
-            // One of the dead cannot be killed again.
-            let _ended = locker.child.start_kill();
-            locker.child.wait().await.unwrap();
+            locker.kill().await;
         }
         let history = eventually_settled(&ledger).await;
         let told = total(&lockers, &dead);
-        let refused: usize = lockers.iter().chain(&dead).map(|locker| locker.refused.load(Ordering::SeqCst)).sum();
+        let refused: usize = lockers.iter().chain(&dead).map(|locker| locker.count("refused")).sum();
         println!(
             "{} with {store} locks in processes: {told} told as accepted, {refused} refused, {history:?}",
             database.backend()
         );
-        assert_eq!(history.stale, 0, "{store}");
+        assert_eq!((history.stale, history.repeated), (0, 0), "{store}");
         assert_eq!(history.counter, history.rows, "{store}");
         assert!(history.rows >= before + i64::try_from(told).unwrap(), "{store}: what was accepted is there");
         before = history.rows;

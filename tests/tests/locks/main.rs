@@ -1,15 +1,19 @@
 //! Locks: what the stores promise, what a guard knows, and what the fences keep out.
 
+mod actors;
 mod clocks;
 mod contract;
 mod database_faults;
+mod failovers;
 mod faults;
 mod fences;
 mod guards;
 mod history;
 mod leader;
+mod leaders;
 mod leases;
 mod pooler;
+mod redis_clock;
 mod sessions;
 mod sql;
 mod stores;

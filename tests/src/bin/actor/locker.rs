@@ -5,18 +5,14 @@
 //! `renewed FENCE WALL_CLOCK`, and at last `lost FENCE WALL_CLOCK`, the clock in seconds. It ends by itself when its
 //! standard input does, so that none outlives the test that started it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use stanchion_tests::{Ledger, Turn};
 
 pub(super) async fn run(arguments: &[String]) -> anyhow::Result<()> {
-    std::thread::spawn(|| {
-        // However it ends, there is nobody left to work for.
-        let _ended = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
+    crate::end_with_standard_input();
     let (store, ttl, number, keeps) = match arguments {
         [store, ttl, number] => (store, ttl, number, false),
         [store, ttl, number, keep] if keep == "keep" => (store, ttl, number, true),

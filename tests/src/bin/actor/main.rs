@@ -5,12 +5,15 @@
 
 mod claimant;
 mod grid;
+mod leader;
 mod locker;
 mod placer;
 mod points_mover;
 mod shopper;
 mod stampede;
 mod unpublished;
+
+use std::io::Read as _;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -19,6 +22,7 @@ async fn main() -> anyhow::Result<()> {
     match role.as_str() {
         "claimant" => claimant::run(arguments).await,
         "grid" => grid::run(arguments).await,
+        "leader" => leader::run(arguments).await,
         "locker" => locker::run(arguments).await,
         "placer" => placer::run(arguments).await,
         "points_mover" => points_mover::run(arguments).await,
@@ -27,4 +31,12 @@ async fn main() -> anyhow::Result<()> {
         "unpublished" => unpublished::run(arguments).await,
         other => anyhow::bail!("no role of an actor: {other}"),
     }
+}
+
+/// Ends this process when its standard input ends: none outlives the test that started it, however that ends.
+fn end_with_standard_input() {
+    std::thread::spawn(|| {
+        let _ended = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
 }
