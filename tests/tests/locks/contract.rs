@@ -383,7 +383,7 @@ pub(crate) async fn a_guard_renews_its_lease(nodes: Nodes) {
     let ttl = Duration::from_millis(900);
     let guard = one.acquire("a", LockOptions::ttl(ttl)).await.unwrap();
     let first = guard.deadline();
-    let other = two.acquire("a", LockOptions::ttl(ttl).wait(ttl * 3)).await;
+    let other = two.acquire("a", LockOptions::ttl(ttl).wait(ttl * 2)).await;
     assert!(matches!(other, Err(Error::Lock(LockError::Held { .. }))), "{other:?}");
     assert!(guard.is_held() && guard.deadline() > first + ttl && !guard.lost().is_cancelled());
     guard.release().await.unwrap();

@@ -26,7 +26,7 @@ async fn locks_in_a_mariadb_that_is_killed_are_lost_in_time_and_to_be_had_again(
 async fn killed_and_restarted(kind: Kind) {
     let Some(server) = available(kind.start().await) else { return };
     let mut settings = Database::new(server.url().parse().unwrap());
-    settings.acquire_timeout = Duration::from_secs(5);
+    settings.acquire_timeout = Duration::from_secs(2);
     let db = Db::connect("locks", &settings, Options::default()).await.unwrap();
     for statement in lock::tables(db.backend()) {
         db.writer().execute_unprepared(&statement).await.unwrap();

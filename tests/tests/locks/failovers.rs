@@ -136,14 +136,6 @@ impl Place {
             replica.resume();
         }
     }
-
-    async fn until_the_old_master_is_a_replica(&self) {
-        eventually("the old master is a replica", async || {
-            let told: redis::RedisResult<String> = ask(self.master(), redis::cmd("INFO").arg("replication")).await;
-            told.is_ok_and(|told| told.contains("role:slave"))
-        })
-        .await;
-    }
 }
 
 async fn ask<T: redis::FromRedisValue>(server: &Server, command: &redis::Cmd) -> redis::RedisResult<T> {
@@ -153,7 +145,7 @@ async fn ask<T: redis::FromRedisValue>(server: &Server, command: &redis::Cmd) ->
 
 /// Where the fences are minted.
 async fn home() -> (TestDatabase, Db) {
-    let database = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+    let database = TestDatabase::empty(Backend::Sqlite).await.unwrap();
     let db = open(&database).await;
     (database, db)
 }
@@ -256,7 +248,6 @@ async fn what_was_not_replicated_is_lost(place: Place) {
 
     // The old master comes back with what it had granted: that counts for nothing.
     place.master().restart().await.unwrap();
-    place.until_the_old_master_is_a_replica().await;
     extended(&next).await.unwrap();
     let held = answered("the other is answered", async || other.held(10).await).await.unwrap();
     assert_eq!(held.iter().map(|lock| &lock.name).collect::<Vec<_>>(), [&by_hand], "what was lost is not taken again");

@@ -15,7 +15,7 @@ use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 
 use crate::{open, settings};
 
-on_every_backend! {
+on_every_backend! { empty:
     tokens_rise_by_one_and_names_differ_by_case,
     those_who_mint_at_once_get_different_tokens,
     a_stale_holder_cannot_write,
@@ -194,7 +194,7 @@ async fn one_holder_writes_in_several_transactions_at_once(database: TestDatabas
 
 async fn a_fence_of_another_database_is_refused(database: TestDatabase) {
     let db = open(&database).await;
-    let other = TestDatabase::migrated(database.backend()).await.unwrap();
+    let other = TestDatabase::empty(database.backend()).await.unwrap();
     let other = open(&other).await;
     let fence = mint(&db, &name("a")).await.unwrap();
     mint(&other, &name("a")).await.unwrap();

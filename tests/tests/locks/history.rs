@@ -84,54 +84,58 @@ fn start(store: &str, database: &TestDatabase, number: usize) -> Actor {
 }
 
 async fn processes_that_are_paused_and_killed_write_in_turn(database: TestDatabase) {
-    let mut before = 0;
-    let stores = stores(&database).into_iter().filter(|store| *store != "in_process");
-    for (at, store) in stores.enumerate() {
-        let ledger = Ledger::open(store, database.url(), redis_url().as_deref()).await.unwrap();
-        if at == 0 {
-            ledger.create().await.unwrap();
-        }
-        let mut lockers: Vec<Actor> = (0..3).map(|number| start(store, &database, number)).collect();
-        let mut dead: Vec<Actor> = Vec::new();
-        let total = |lockers: &[Actor], dead: &[Actor]| -> usize {
-            lockers.iter().chain(dead).map(|locker| locker.count("accepted")).sum()
-        };
-        for locker in &lockers {
-            eventually("each has written", async || locker.count("accepted") > 0).await;
-        }
-        for round in 0..12 {
-            let chosen = fastrand::usize(0..lockers.len());
-            if round % 4 == 3 {
-                lockers[chosen].signal(Signal::SIGKILL);
-                let next = start(store, &database, 3 + round);
-                dead.push(std::mem::replace(&mut lockers[chosen], next));
-            } else {
-                lockers[chosen].signal(Signal::SIGSTOP);
-                // Paused until the others have gone on, or found that they cannot: it may have stopped inside its
-                // transaction, which holds up the next fence.
-                let seen = total(&lockers, &dead);
-                let goes_on = eventually("the others go on", async || total(&lockers, &dead) > seen + 1);
-                let _perhaps = tokio::time::timeout(Duration::from_millis(400), goes_on).await;
-                lockers[chosen].signal(Signal::SIGCONT);
-            }
-            let seen = total(&lockers, &dead);
-            eventually("somebody writes", async || total(&lockers, &dead) > seen).await;
-        }
-        for locker in lockers.iter_mut().chain(&mut dead) {
-            locker.kill().await;
-        }
-        let history = eventually_settled(&ledger).await;
-        let told = total(&lockers, &dead);
-        let refused: usize = lockers.iter().chain(&dead).map(|locker| locker.count("refused")).sum();
-        println!(
-            "{} with {store} locks in processes: {told} told as accepted, {refused} refused, {history:?}",
-            database.backend()
-        );
-        assert_eq!((history.stale, history.repeated), (0, 0), "{store}");
-        assert_eq!(history.counter, history.rows, "{store}");
-        assert!(history.rows >= before + i64::try_from(told).unwrap(), "{store}: what was accepted is there");
-        before = history.rows;
+    let backend = database.backend();
+    let shared = stores(&database).into_iter().filter(|store| *store != "in_process");
+    // Each with a database of its own, at the same time.
+    join_all(shared.map(|store| async move {
+        let database = TestDatabase::empty(backend).await.unwrap();
+        processes_write_in_turn(store, &database).await;
+    }))
+    .await;
+}
+
+async fn processes_write_in_turn(store: &str, database: &TestDatabase) {
+    let ledger = Ledger::open(store, database.url(), redis_url().as_deref()).await.unwrap();
+    ledger.create().await.unwrap();
+    let mut lockers: Vec<Actor> = (0..3).map(|number| start(store, database, number)).collect();
+    let mut dead: Vec<Actor> = Vec::new();
+    let total = |lockers: &[Actor], dead: &[Actor]| -> usize {
+        lockers.iter().chain(dead).map(|locker| locker.count("accepted")).sum()
+    };
+    for locker in &lockers {
+        eventually("each has written", async || locker.count("accepted") > 0).await;
     }
+    for round in 0..12 {
+        let chosen = fastrand::usize(0..lockers.len());
+        if round % 4 == 3 {
+            lockers[chosen].signal(Signal::SIGKILL);
+            let next = start(store, database, 3 + round);
+            dead.push(std::mem::replace(&mut lockers[chosen], next));
+        } else {
+            lockers[chosen].signal(Signal::SIGSTOP);
+            // Paused until the others have gone on, or found that they cannot: it may have stopped inside its
+            // transaction, which holds up the next fence.
+            let seen = total(&lockers, &dead);
+            let goes_on = eventually("the others go on", async || total(&lockers, &dead) > seen + 1);
+            let _perhaps = tokio::time::timeout(Duration::from_millis(400), goes_on).await;
+            lockers[chosen].signal(Signal::SIGCONT);
+        }
+        let seen = total(&lockers, &dead);
+        eventually("somebody writes", async || total(&lockers, &dead) > seen).await;
+    }
+    for locker in lockers.iter_mut().chain(&mut dead) {
+        locker.kill().await;
+    }
+    let history = eventually_settled(&ledger).await;
+    let told = total(&lockers, &dead);
+    let refused: usize = lockers.iter().chain(&dead).map(|locker| locker.count("refused")).sum();
+    println!(
+        "{} with {store} locks in processes: {told} told as accepted, {refused} refused, {history:?}",
+        database.backend()
+    );
+    assert_eq!((history.stale, history.repeated), (0, 0), "{store}");
+    assert_eq!(history.counter, history.rows, "{store}");
+    assert!(history.rows >= i64::try_from(told).unwrap(), "{store}: what was accepted is there");
 }
 
 /// The history once the server has ended the transactions of the dead.

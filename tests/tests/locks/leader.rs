@@ -60,9 +60,9 @@ async fn write(db: &Db, term: &Term, candidate: usize) -> Result<(), Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_leads_at_a_time_by_the_order_of_fences() {
     const TERMS: i64 = 12;
-    let home = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+    let home = TestDatabase::empty(Backend::Sqlite).await.unwrap();
     for (place, stores) in stores(&home).await {
-        let database = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+        let database = TestDatabase::empty(Backend::Sqlite).await.unwrap();
         let db = open(&database).await;
         let table =
             "CREATE TABLE led (n INTEGER PRIMARY KEY AUTOINCREMENT, fence BIGINT NOT NULL, candidate BIGINT NOT NULL)";
@@ -145,7 +145,7 @@ impl Campaign {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_resigns_ends_or_is_dropped_hands_over_at_once() {
-    let home = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+    let home = TestDatabase::empty(Backend::Sqlite).await.unwrap();
     for (_, stores) in stores(&home).await {
         let [one, two, three] = [0, 1, 2].map(|node| Locks::new(Arc::clone(&stores[node]), format!("node-{node}")));
         let options = || LockOptions::ttl(LONG).wait(LONG);
@@ -175,7 +175,7 @@ async fn who_resigns_ends_or_is_dropped_hands_over_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_cut_off_steps_down_and_another_leads() {
     let Some(url) = redis_url() else { return };
-    let database = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+    let database = TestDatabase::empty(Backend::Sqlite).await.unwrap();
     let db = open(&database).await;
     let port = url::Url::parse(&url).unwrap().port().unwrap_or(6379);
     let proxy = Proxy::to((Ipv4Addr::LOCALHOST, port)).await.unwrap();

@@ -165,7 +165,7 @@ async fn a_leader_that_is_killed_is_followed(mut election: Election) {
     }
     let mut reign = election.next(0).await;
     let mut took = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         election.campaigns(ttl);
         election.kill(reign.candidate).await;
         let killed = Instant::now();
@@ -183,7 +183,7 @@ async fn a_leader_that_was_paused_writes_nothing_after_the_next(mut election: El
     }
     let mut reign = election.next(0).await;
     let mut followed = 0;
-    while followed < 3 {
+    while followed < 2 {
         let (paused, fence) = (reign.candidate, reign.fence);
         election.candidates[paused].signal(Signal::SIGSTOP);
         // It may have been stopped in a transaction, which holds up the next fence, or its session may hold the lock.

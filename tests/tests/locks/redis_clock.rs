@@ -51,7 +51,7 @@ impl Stepped {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_forward_ends_leases_and_fences_keep_their_holders_out() {
     let Some(redis) = Stepped::start().await else { return };
-    let database = TestDatabase::migrated(Backend::Sqlite).await.unwrap();
+    let database = TestDatabase::empty(Backend::Sqlite).await.unwrap();
     let db = open(&database).await;
     let (holder, other) = (redis.locks("holder"), redis.locks("other"));
     let options = LockOptions::ttl(LONG).fenced(&db);

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{open, settings};
 
-on_every_backend! {
+on_every_backend! { empty:
     a_free_lock_takes_one_round_trip,
     who_was_not_heard_of_for_a_lease_is_followed_by_the_next,
     who_renews_is_not_followed,
@@ -96,7 +96,7 @@ async fn who_renews_is_not_followed(database: TestDatabase) {
     assert!(granted(holder.acquire(&name, &owned, ttl, Duration::ZERO).await));
     let waits = tokio::spawn({
         let name = name.clone();
-        async move { granted(next.acquire(&name, &owner(), ttl, ttl * 3).await) }
+        async move { granted(next.acquire(&name, &owner(), ttl, ttl * 2).await) }
     });
     while !waits.is_finished() {
         assert!(holder.extend(&name, &owned, ttl).await.unwrap());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stanchion::lock::{InProcess, LockStore, RedisLocks, SessionStore, TableStore};
 use stanchion::redis::{Options, Redis};
 use stanchion_tests::testbed::{Backend, RedisCluster, RedisSentinel, TestDatabase, available, redis_url};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::contract::{Nodes, lock_contract};
@@ -40,16 +41,20 @@ pub(crate) async fn redis() -> Option<Nodes> {
     Some(Nodes::new(redis_locks(&url, &prefix), redis_locks(&url, &prefix)).drops(10_000))
 }
 
+/// In a cluster that all claims share, each with a prefix of its own; it ends with the process.
 pub(crate) async fn redis_cluster() -> Option<Nodes> {
-    let (cluster, prefix) = (available(RedisCluster::start(3).await)?, prefix());
-    let nodes = Nodes::new(redis_locks(&cluster.url(), &prefix), redis_locks(&cluster.url(), &prefix));
-    Some(nodes.keeping(cluster))
+    static CLUSTER: OnceCell<Option<RedisCluster>> = OnceCell::const_new();
+    let cluster = CLUSTER.get_or_init(async || available(RedisCluster::start(3).await)).await;
+    let (url, prefix) = (cluster.as_ref()?.url(), prefix());
+    Some(Nodes::new(redis_locks(&url, &prefix), redis_locks(&url, &prefix)))
 }
 
+/// The same with sentinels.
 pub(crate) async fn redis_sentinel() -> Option<Nodes> {
-    let (sentinel, prefix) = (available(RedisSentinel::start().await)?, prefix());
-    let nodes = Nodes::new(redis_locks(&sentinel.url(), &prefix), redis_locks(&sentinel.url(), &prefix));
-    Some(nodes.keeping(sentinel))
+    static SENTINEL: OnceCell<Option<RedisSentinel>> = OnceCell::const_new();
+    let sentinel = SENTINEL.get_or_init(async || available(RedisSentinel::start().await)).await;
+    let (url, prefix) = (sentinel.as_ref()?.url(), prefix());
+    Some(Nodes::new(redis_locks(&url, &prefix), redis_locks(&url, &prefix)))
 }
 
 pub(crate) async fn sqlite_table() -> Option<Nodes> {
@@ -66,7 +71,7 @@ pub(crate) async fn mariadb_table() -> Option<Nodes> {
 
 /// Rows of one database, each node with pools of its own.
 async fn table(backend: Backend) -> Option<Nodes> {
-    let database = TestDatabase::migrated(backend).await?;
+    let database = TestDatabase::empty(backend).await?;
     let (one, other) = (TableStore::new(open(&database).await), TableStore::new(open(&database).await));
     let nodes = Nodes::new(Arc::new(one), Arc::new(other));
     Some(nodes.keeping(database))
