@@ -239,7 +239,8 @@ async fn minting_and_checking_take_one_round_trip_each(database: TestDatabase) {
 async fn who_gave_up_makes_nobody_elses_fence_stale(database: TestDatabase) {
     let mut settings = settings(&database);
     settings.max_open_conns = 1;
-    let (one, other) = (Db::connect("one", &settings, Options::default()).await.unwrap(), open(&database).await);
+    let other = open(&database).await;
+    let one = Db::connect("one", &settings, Options::default()).await.unwrap();
     let store = Arc::new(InProcess::new());
     let [first, second] = ["one", "other"].map(|instance| Locks::new(store.clone(), instance));
     let options = |db: &Db| LockOptions::ttl(Duration::from_secs(60)).wait(Duration::from_secs(60)).fenced(db);
