@@ -1,4 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,10 +56,11 @@ static LOOK: Script = Script::new("lock.look", "return {redis.call('GET', KEYS[1
 /// lease is waited for; nothing is polled. Of those who wait in one process only the first asks.
 ///
 /// **What it promises:** exclusion while the server keeps its memory and its clock runs evenly. A failover can lose a lock
-/// that was granted and not replicated yet; a restart without persistence forgets all; a step of the server's clock forward
-/// ends leases early. Then two hold the same lock until the first hears of it at its next renewal: fences keep its writes
-/// out. A master that was only silent and does not know yet that it was replaced (behind sentinels, for some ten seconds
-/// after it is back) goes on renewing what it had granted; with `min-replicas-to-write 1` it refuses to once
+/// that was granted and not replicated yet; a restart without persistence forgets all; a full server whose
+/// `maxmemory-policy` is not `noeviction` may drop a lock to make room, which is warned of in the log; a step of the server's
+/// clock forward ends leases early. Then two hold the same lock until the first hears of it at its next renewal: fences keep
+/// its writes out. A master that was only silent and does not know yet that it was replaced (behind sentinels, for some ten
+/// seconds after it is back) goes on renewing what it had granted; with `min-replicas-to-write 1` it refuses to once
 /// `min-replicas-max-lag` is over.
 ///
 /// A step of the server's clock back keeps what is held by those who live as it is; a lock whose holder dies before its
@@ -70,6 +72,8 @@ pub struct RedisLocks {
     channel: String,
     waits: Arc<Waits>,
     ear: Mutex<Option<JoinHandle<()>>>,
+    /// Whether it was looked at whether the server keeps what it is given.
+    looked: AtomicBool,
 }
 
 impl RedisLocks {
@@ -77,7 +81,7 @@ impl RedisLocks {
     #[must_use]
     pub fn new(redis: Redis, prefix: &str) -> Self {
         let (channel, prefix) = (format!("{prefix}:released"), format!("{prefix}:lock:"));
-        Self { redis, prefix, channel, waits: Arc::default(), ear: Mutex::default() }
+        Self { redis, prefix, channel, waits: Arc::default(), ear: Mutex::default(), looked: AtomicBool::new(false) }
     }
 
     fn key(&self, name: &LockName) -> String {
@@ -121,6 +125,21 @@ impl RedisLocks {
                 return Ok(Attempt::Held);
             }
         }
+    }
+
+    /// Warns, once, of a server that may drop locks.
+    fn look_at_evictions(&self) {
+        self.looked.store(true, Ordering::Relaxed);
+        let redis = self.redis.clone();
+        tokio::spawn(async move {
+            // Without the right to ask nothing is known.
+            for node in redis.sample().await.unwrap_or_default().into_iter().filter(|node| node.evicts) {
+                tracing::warn!(
+                    server = node.server,
+                    "Redis may drop locks to make room: set its maxmemory-policy to noeviction, or keep locks in another"
+                );
+            }
+        });
     }
 
     /// Has releases heard from now on, if they are not yet.
@@ -199,6 +218,9 @@ impl LockStore for RedisLocks {
         let key = self.key(name);
         let since = Instant::now();
         if self.redis.set_if_absent(&key, owner.as_str().as_bytes(), ttl).await? {
+            if !self.looked.load(Ordering::Relaxed) {
+                self.look_at_evictions();
+            }
             return Ok(Attempt::Granted { since });
         }
         if !wait.is_zero() {

@@ -10,6 +10,9 @@ pub struct Memory {
     pub used: u64,
     /// Its `maxmemory`, in bytes; `None` where there is no limit.
     pub limit: Option<u64>,
+    /// Whether it makes room by dropping keys that still live, when the limit is reached: its `maxmemory-policy` is another
+    /// than `noeviction`.
+    pub evicts: bool,
 }
 
 impl Memory {
@@ -25,12 +28,14 @@ impl Memory {
     fn of_node(server: Value, text: Value) -> Option<Self> {
         let server = String::from_redis_value(server).ok()?;
         let text = String::from_redis_value(text).ok()?;
-        let number = |name: &str| {
-            let lines = text.lines().filter_map(|line| line.split_once(':'));
-            lines.filter(|(found, _)| *found == name).find_map(|(_, value)| value.trim().parse::<u64>().ok())
+        let value = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(found, _)| *found == name).map(|(_, value)| value.trim())
         };
+        let number = |name: &str| value(name)?.parse::<u64>().ok();
         let limit = number("maxmemory").filter(|limit| *limit > 0);
-        Some(Self { server, used: number("used_memory")?, limit })
+        let evicts = limit.is_some() && value("maxmemory_policy").is_some_and(|policy| policy != "noeviction");
+        Some(Self { server, used: number("used_memory")?, limit, evicts })
     }
 }
 
@@ -42,7 +47,12 @@ mod tests {
     fn what_info_says_is_read_and_no_limit_is_none() {
         let text = "# Memory\r\nused_memory:1024\r\nused_memory_human:1K\r\nmaxmemory:0\r\n";
         let read = Memory::read(Value::BulkString(text.into()), "host:6379");
-        assert_eq!(read, [Memory { server: "host:6379".to_owned(), used: 1024, limit: None }]);
+        assert_eq!(read, [Memory { server: "host:6379".to_owned(), used: 1024, limit: None, evicts: false }]);
+        let text = "used_memory:1024\r\nmaxmemory:2048\r\nmaxmemory_policy:allkeys-lru\r\n";
+        assert!(Memory::read(Value::BulkString(text.into()), "host:6379")[0].evicts);
+        assert!(
+            !Memory::read(Value::BulkString(text.replace("allkeys-lru", "noeviction").into()), "host:6379")[0].evicts
+        );
         assert!(Memory::read(Value::Int(5), "host:6379").is_empty(), "what is not understood is left out");
     }
 }
