@@ -29,6 +29,7 @@ on_every_backend! { empty:
     what_is_held_is_listed,
     a_session_that_is_cut_loses_its_lock,
     a_wait_that_is_dropped_holds_nothing,
+    a_session_that_does_not_answer_holds_up_no_release,
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -300,4 +301,20 @@ async fn a_wait_that_is_dropped_holds_nothing(database: TestDatabase) {
         assert!(store.release(&name, &owned).await.unwrap());
         assert!(granted(other.acquire(&name, &owner(), LONG, LONG).await));
     }
+}
+
+async fn a_session_that_does_not_answer_holds_up_no_release(database: TestDatabase) {
+    if database.backend() == Backend::Sqlite {
+        return;
+    }
+    let port = url::Url::parse(database.url()).unwrap().port().unwrap();
+    let proxy = Proxy::to(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.unwrap();
+    let store = Arc::new(sessions(&proxy.url(database.url()).unwrap(), &database));
+    let (name, owned, hour) = (name("a"), owner(), Duration::from_secs(3_600));
+    assert!(granted(store.acquire(&name, &owned, hour, Duration::ZERO).await));
+    proxy.stall();
+    let mut proof = Box::pin(store.extend(&name, &owned, hour));
+    assert!(timeout(Duration::from_millis(100), &mut proof).await.is_err());
+    let released = timeout(Duration::from_secs(120), store.release(&name, &owned)).await.expect("it does not wait");
+    assert!(!released.unwrap(), "nobody knows");
 }

@@ -227,7 +227,9 @@ impl LockStore for SessionStore {
         let key = Key::of(&self.inner.prefix, name);
         let store = Arc::clone(&self.inner);
         let released = tokio::spawn(async move {
-            let Some(mut lent) = slot.lock().await.take() else { return false };
+            // A proof may be under way that gets no answer: its session is closed with it.
+            let Ok(mut slot) = timeout(PATIENCE, slot.lock()).await else { return false };
+            let Some(mut lent) = slot.take() else { return false };
             let unlocked = timeout(PATIENCE, lent.session.unlock(&key)).await;
             // A session that does not say that it is free of the lock is closed, which frees it.
             match unlocked {
