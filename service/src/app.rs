@@ -250,7 +250,10 @@ impl App {
         &self.inner.locks
     }
 
-    /// Closes all connections, once those that are in use have come back.
+    /// Closes the connections of the cache and of the databases, once those that are in use have come back.
+    ///
+    /// Locks that are still held are not given back here: release them, or drop their guards, before; else their leases end
+    /// them. Connections of the locks' own close with the last clone of what uses them.
     pub async fn close(&self) {
         self.cache().close().await;
         for db in self.databases() {

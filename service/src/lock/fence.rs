@@ -16,7 +16,8 @@ const ATTEMPTS: usize = 5;
 ///
 /// It is minted in the database that is written to, and checked there in the transaction that writes
 /// ([`Tx::check_fence`]): so a holder that was paused past the end of its lease, or whose lock its store lost, cannot write
-/// over the one that came after it. It can be handed to another process (it serializes as `{name, token}`); there it is
+/// over the one that came after it. A database whose failover loses transactions may lose a token with them, and mint it
+/// again; it has lost what was written under it, too. It can be handed to another process (it serializes as `{name, token}`); there it is
 /// known by its name only, and must be checked in the database that it was minted in.
 #[derive(Clone)]
 pub struct Fence {
@@ -168,6 +169,10 @@ impl Tx {
     /// beginning, MariaDB's and MySQL's locking read sees the newest nevertheless, and PostgreSQL ends the transaction with
     /// a serialization failure, and the next attempt sees it. On SQLite a transaction of the writer holds the lock of the
     /// whole file.
+    ///
+    /// What is checked inside a [`savepoint`](Self::savepoint) holds as long as that is not rolled back: PostgreSQL gives up
+    /// its locks then, so check again before going on. The nodes of a Galera cluster do not know each other's locks: let all
+    /// fenced writes go to one of them.
     ///
     /// # Errors
     /// [`LockError::Stale`], [`LockError::Lost`], or [`LockError::Unfenced`] when it was minted in another database: none

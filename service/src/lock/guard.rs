@@ -68,7 +68,8 @@ impl LockGuard {
         self.fence.as_ref()
     }
 
-    /// Begins the lease anew, with another ttl, which may be shorter; renewals go on as before. One round trip.
+    /// Begins the lease anew, with another ttl, which may be shorter; renewals go on as before. One round trip. After a
+    /// shorter one whose answer was lost, leases count no longer than that: the request may still come.
     ///
     /// # Errors
     /// [`LockError::Lost`] when it is not held any more; the store's error when it cannot be used: the lease is then as
