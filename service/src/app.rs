@@ -245,7 +245,8 @@ impl App {
         Ordering::new(databases, self.clock(), &self.inner.partitions)
     }
 
-    /// Locks: who works on what. Kept where the section `distributed_lock` says; in the process when it is not enabled.
+    /// Locks: who works on what. Kept where the section `distributed_lock` says; in the process when it is not enabled, and
+    /// then each `App` has its own.
     pub fn locks(&self) -> &Locks {
         &self.inner.locks
     }

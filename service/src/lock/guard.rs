@@ -19,8 +19,8 @@ use crate::Error;
 /// the deadline (2 to 100 milliseconds), so that the holder hears of it while nobody else can have the lock yet.
 ///
 /// The deadline is judged by this process's monotonic clock, from before the request that was granted. What it cannot know
-/// (a process that is paused between a look at the guard and its write; a store that forgot what it had granted) is what a
-/// fence is for.
+/// (a process that is paused between a look at the guard and its write; a machine that is suspended, whose clock stands still
+/// meanwhile; a store that forgot what it had granted) is what a fence is for.
 ///
 /// Dropping it gives the lock back in the background; [`release`](Self::release) tells how that went. What the store cannot
 /// be told within the lease, the end of the lease does.
