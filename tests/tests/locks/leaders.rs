@@ -3,53 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use nix::sys::signal::Signal;
 use stanchion::lock::Term;
-use stanchion_tests::Ledger;
 use stanchion_tests::testbed::{Backend, TestDatabase, eventually, redis_url};
+use stanchion_tests::{Ledger, on_every_backend};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::Actor;
 
-/// Makes the claims tests of a database and a store of locks.
-macro_rules! leaders {
-    ($($module:ident: $backend:ident, $store:literal;)+) => {
-        $(
-            mod $module {
-                use crate::leaders::{Backend, Election};
-
-                #[tokio::test(flavor = "multi_thread")]
-                async fn a_leader_that_is_killed_is_followed() {
-                    if let Some(election) = Election::of(Backend::$backend, $store).await {
-                        super::a_leader_that_is_killed_is_followed(election).await;
-                    }
-                }
-
-                #[tokio::test(flavor = "multi_thread")]
-                async fn a_leader_that_was_paused_writes_nothing_after_the_next() {
-                    if let Some(election) = Election::of(Backend::$backend, $store).await {
-                        super::a_leader_that_was_paused_writes_nothing_after_the_next(election).await;
-                    }
-                }
-            }
-        )+
-    };
-}
-
-leaders! {
-    sqlite_table: Sqlite, "table";
-    sqlite_redis: Sqlite, "redis";
-    postgres_table: Postgres, "table";
-    postgres_session: Postgres, "session";
-    postgres_redis: Postgres, "redis";
-    mariadb_table: MariaDb, "table";
-    mariadb_session: MariaDb, "session";
-    mariadb_redis: MariaDb, "redis";
+on_every_backend! { empty:
+    a_leader_that_is_killed_is_followed,
+    a_leader_that_was_paused_writes_nothing_after_the_next,
 }
 
 /// A database, and the candidates, the dead ones included.
-pub(crate) struct Election {
+struct Election {
     database: TestDatabase,
     store: &'static str,
     ledger: Ledger,
@@ -65,12 +35,10 @@ struct Reign {
 }
 
 impl Election {
-    async fn of(backend: Backend, store: &'static str) -> Option<Self> {
-        let redis = if store == "redis" { Some(redis_url()?) } else { None };
-        let database = TestDatabase::empty(backend).await?;
-        let ledger = Ledger::open(store, database.url(), redis.as_deref()).await.unwrap();
+    async fn over(store: &'static str, database: TestDatabase) -> Self {
+        let ledger = Ledger::open(store, database.url(), redis_url().as_deref()).await.unwrap();
         ledger.create().await.unwrap();
-        Some(Self { database, store, ledger, candidates: Vec::new(), dead: Vec::new() })
+        Self { database, store, ledger, candidates: Vec::new(), dead: Vec::new() }
     }
 
     /// Another candidate.
@@ -157,7 +125,27 @@ fn fences(actor: &Actor, word: &str) -> impl Iterator<Item = i64> {
     lines.into_iter().filter_map(fence).collect::<Vec<_>>().into_iter()
 }
 
-async fn a_leader_that_is_killed_is_followed(mut election: Election) {
+/// One over each store that processes share, with a database of its own; they are held at the same time.
+async fn elections(database: TestDatabase) -> Vec<Election> {
+    let backend = database.backend();
+    let mut elections = vec![Election::over("table", database).await];
+    let redis = redis_url().map(|_| "redis");
+    let session = (backend != Backend::Sqlite).then_some("session");
+    for store in [redis, session].into_iter().flatten() {
+        elections.push(Election::over(store, TestDatabase::empty(backend).await.unwrap()).await);
+    }
+    elections
+}
+
+async fn a_leader_that_is_killed_is_followed(database: TestDatabase) {
+    join_all(elections(database).await.into_iter().map(leaders_are_killed)).await;
+}
+
+async fn a_leader_that_was_paused_writes_nothing_after_the_next(database: TestDatabase) {
+    join_all(elections(database).await.into_iter().map(leaders_are_paused)).await;
+}
+
+async fn leaders_are_killed(mut election: Election) {
     // A session ends with its process: nobody waits for the end of a lease, which would come too late here.
     let ttl = Duration::from_secs(if election.store == "session" { 600 } else { 1 });
     for _ in 0..3 {
@@ -172,11 +160,15 @@ async fn a_leader_that_is_killed_is_followed(mut election: Election) {
         reign = election.next(reign.fence).await;
         took.push(killed.elapsed());
     }
-    println!("the next one had written {took:.2?} after a leader with a ttl of {ttl:?} was killed");
+    let backend = election.database.backend();
+    println!(
+        "{backend} with {} locks: the next one had written {took:.2?} after a leader with a ttl of {ttl:?} was killed",
+        election.store
+    );
     election.ends().await;
 }
 
-async fn a_leader_that_was_paused_writes_nothing_after_the_next(mut election: Election) {
+async fn leaders_are_paused(mut election: Election) {
     let ttl = Duration::from_millis(600);
     for _ in 0..3 {
         election.campaigns(ttl);
