@@ -80,15 +80,3 @@ async fn an_invalidation_that_redis_missed_is_told_when_it_is_back() {
     let fresh = async || *b.get_or_load("key", || async { Ok(3) }).await.unwrap() != 1;
     eventually("the other node is told", fresh).await;
 }
-
-#[tokio::test]
-async fn a_number_that_is_none_is_replaced() {
-    let Some(server) = available(Redis::start().await) else { return };
-    let prefix = prefix();
-    let mut link = redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let key = format!("{prefix}:{{backplane}}:seq");
-    redis::cmd("SET").arg(&key).arg("not a number").query_async::<()>(&mut link).await.unwrap();
-    ready(&node(server.url(), &prefix)).await;
-    let number: u64 = redis::cmd("GET").arg(&key).query_async(&mut link).await.unwrap();
-    assert!(number > 0);
-}
