@@ -1,6 +1,7 @@
 //! The running part of the assignment of symbols: every symbol has one holder that knows it, and a dead one's go to the
 //! standby.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use stanchion::domain::trading::{Desk, Held, NewInstance, NewOrder, check_fence,
 use stanchion::entity::trading::InstanceRole;
 use stanchion::types::Timestamp;
 use stanchion::{App, Clock, Error};
-use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
+use stanchion_tests::testbed::{Backend, Proxy, TestDatabase, eventually};
 use stanchion_tests::{HandClock, on_every_backend};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -29,6 +30,7 @@ on_every_backend! {
     two_processes_under_one_id_do_not_take_turns,
     many_instances_that_died_long_ago_hide_none_that_lives,
     many_symbols_are_held_under_fences_of_their_own,
+    a_database_that_hangs_holds_up_no_end,
 }
 
 const SYMBOLS: [&str; 4] = ["BTCUSDT", "DOTUSDT", "ETHUSDT", "XRPETH"];
@@ -290,4 +292,30 @@ async fn many_symbols_are_held_under_fences_of_their_own(database: TestDatabase)
         "SELECT count(*) FROM symbol_assignments WHERE expires_at <= updated_at",
     ));
     assert_eq!(free.await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap(), 1_200, "all are given back");
+}
+
+async fn a_database_that_hangs_holds_up_no_end(database: TestDatabase) {
+    if database.backend() == Backend::Sqlite {
+        // There is no wire to it.
+        return;
+    }
+    let port = url::Url::parse(database.url()).unwrap().port().unwrap();
+    let proxy = Proxy::to(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.unwrap();
+    let url = proxy.url(database.url()).unwrap();
+    let slow = |config: &mut Config| {
+        config.database.url = url.parse().unwrap();
+        config.trading.lease = LEASE * 30;
+    };
+    let active = Instance::start(&database, "node-0", 0, slow).await;
+    let held = holds(active.desk(), &["BTCUSDT", "ETHUSDT"]).await;
+    proxy.stall();
+    let pool = active.app.db(Domain::Trading).writer();
+    eventually("it is in the middle of a round", async || {
+        let (open, idle) = pool.size();
+        usize::try_from(open).unwrap() > idle
+    })
+    .await;
+    let ended = tokio::time::timeout(LEASE * 30, active.end());
+    ended.await.expect("it ends well before its lease");
+    assert!(held.iter().all(|held| held.lost().is_cancelled()));
 }

@@ -31,6 +31,9 @@ use crate::config;
 use crate::db::Db;
 use crate::entity::trading::symbol_assignment::Model as SymbolAssignment;
 
+/// How long a run that is to end waits for what is under way, and then for giving back.
+const LAST: Duration = Duration::from_secs(5);
+
 /// What is held, by symbol.
 pub type Symbols = BTreeMap<String, Held>;
 
@@ -112,6 +115,9 @@ impl Desk {
     /// Keeps symbols held until `shutdown` is ready, then gives them back, so that others have them at once. A database that
     /// fails is logged and asked again; what is not proved meanwhile is lost. One call runs at a time, another waits for it.
     ///
+    /// It ends within seconds, also when the database hangs: what it could not give back then, others have when the leases
+    /// are over.
+    ///
     /// It looks every tenth of `trading.lease`, in one to two round trips, and renews every fifth, in three.
     ///
     /// # Errors
@@ -129,7 +135,18 @@ impl Desk {
         let _emptied = Emptied(self);
         let work = async {
             loop {
-                let next = rounds.round().await;
+                let next = {
+                    let mut round = pin!(rounds.round());
+                    tokio::select! {
+                        biased;
+                        next = &mut round => next,
+                        () = &mut shutdown => {
+                            // One that is under way is soon over, unless the database hangs.
+                            let _ = tokio::time::timeout(LAST, round).await;
+                            return;
+                        }
+                    }
+                };
                 tokio::select! {
                     biased;
                     () = &mut shutdown => return,
@@ -142,7 +159,7 @@ impl Desk {
             never = self.expire() => match never {},
         }
         // What it cannot give back in this time is over by itself.
-        let _ = tokio::time::timeout(self.lease(), rounds.give_back()).await;
+        let _ = tokio::time::timeout(self.lease().min(LAST), rounds.give_back()).await;
         Ok(())
     }
 
