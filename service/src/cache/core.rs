@@ -18,6 +18,9 @@ use super::target::Target;
 use super::time::{Tick, Timeline};
 use crate::redis::Redis;
 
+/// Entries that are over which a load takes out of the first level at most, so that it does not wait long.
+const SWEPT: usize = 64;
+
 /// What the clones of a cache share.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -66,7 +69,7 @@ impl Core {
         let timeline = Timeline::start();
         Self {
             timeline,
-            level1: Level1::new(options.l1_capacity, timeline),
+            level1: Level1::new(options.l1_capacity),
             flights: Flights::new(),
             tags: Tags::new(),
             root: Arc::new(TagCell::new("root")),
@@ -135,7 +138,9 @@ impl Core {
         if !self.is_servable(&entry, now) || !entry.names(tags) || (entry.value.is_none() && !optional) {
             return Found::Nothing;
         }
-        if entry.is_fresh(now) {
+        if !entry.touch(now) {
+            Found::Nothing
+        } else if entry.is_fresh(now) {
             Found::Fresh(entry)
         } else if !entry.is_usable_stale(now) {
             Found::Nothing
@@ -184,8 +189,8 @@ impl Core {
     }
 
     /// Begins a flight that reads Redis and loads nothing; `false` if another one is under way: then it keeps nothing.
-    pub(super) fn peek(&self, space: &Space, key: KeyRef<'_>) -> (Arc<Flight>, bool) {
-        let (owned, cells) = (key.to_owned(), self.cells(space, &[]));
+    pub(super) fn peek(&self, space: &Space, key: KeyRef<'_>, tags: &[&str]) -> (Arc<Flight>, bool) {
+        let (owned, cells) = (key.to_owned(), self.cells(space, tags));
         let mut shard = self.flights.shard(key);
         let (now, epoch) = (self.timeline.now(), self.epoch());
         let flight = Arc::new(Flight::new(owned.clone(), Purpose::Peek, now, epoch, cells, None));
@@ -201,10 +206,21 @@ impl Core {
         let mut shard = self.flights.shard(flight.key.borrowed());
         remove(&mut shard, flight);
         if let (true, Ok((entry, _)), true) = (keep, &outcome, flight.is_current(self.epoch())) {
-            self.level1.insert(flight.key.clone(), Arc::clone(entry));
+            self.level1.insert(entry, self.timeline.now());
         }
         drop(shard);
         flight.finish(outcome);
+        self.sweep();
+    }
+
+    /// Takes entries that are over out of the first level.
+    pub(super) fn sweep(&self) {
+        let now = self.timeline.now();
+        for entry in self.level1.ended(now, SWEPT) {
+            // Entries come under this lock, so that none takes its place in between.
+            let _shard = self.flights.shard(entry.key.borrowed());
+            self.level1.remove(&entry, now);
+        }
     }
 
     /// Invalidates in this process: what is kept, and what is being loaded. What begins after it is not touched. Keys and

@@ -57,7 +57,9 @@ pub(super) struct Flight {
     pub(super) cells: Box<[(Arc<TagCell>, u64)]>,
     /// What it loads may be given to those who wait, and not be kept.
     doomed: AtomicBool,
-    progress: watch::Sender<Progress>,
+    landed: AtomicBool,
+    /// For those who wait; nobody waits for a peek.
+    progress: Option<watch::Sender<Progress>>,
 }
 
 impl Flight {
@@ -69,8 +71,9 @@ impl Flight {
         cells: Box<[(Arc<TagCell>, u64)]>,
         stale: Option<Arc<Entry>>,
     ) -> Self {
-        let progress = watch::Sender::new(Progress::Loading(stale));
-        Self { key, purpose, began, epoch, cells, doomed: AtomicBool::new(false), progress }
+        let progress = (purpose != Purpose::Peek).then(|| watch::Sender::new(Progress::Loading(stale)));
+        let [doomed, landed] = [false; 2].map(AtomicBool::new);
+        Self { key, purpose, began, epoch, cells, doomed, landed, progress }
     }
 
     /// Whether no invalidation has come since it began that this process has heard of.
@@ -88,13 +91,14 @@ impl Flight {
         self.doomed.store(true, Ordering::Release);
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// For those who wait; `None` for a peek.
+    pub(super) fn watch(&self) -> Option<watch::Receiver<Progress>> {
+        self.progress.as_ref().map(watch::Sender::subscribe)
     }
 
     /// What may be served if it fails or takes long.
     pub(super) fn stale(&self) -> Option<Arc<Entry>> {
-        match &*self.progress.borrow() {
+        match &*self.progress.as_ref()?.borrow() {
             Progress::Loading(stale) => stale.clone(),
             Progress::Done(_) => None,
         }
@@ -102,7 +106,8 @@ impl Flight {
 
     /// Offers what was found meanwhile, if there is nothing yet.
     pub(super) fn offer(&self, found: Arc<Entry>) {
-        self.progress.send_if_modified(|progress| match progress {
+        let Some(progress) = &self.progress else { return };
+        progress.send_if_modified(|progress| match progress {
             Progress::Loading(stale @ None) => {
                 *stale = Some(found);
                 true
@@ -112,11 +117,14 @@ impl Flight {
     }
 
     pub(super) fn finish(&self, outcome: Landed) {
-        self.progress.send_replace(Progress::Done(outcome));
+        self.landed.store(true, Ordering::Release);
+        if let Some(progress) = &self.progress {
+            progress.send_replace(Progress::Done(outcome));
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        matches!(&*self.progress.borrow(), Progress::Done(_))
+        self.landed.load(Ordering::Acquire)
     }
 }
 

@@ -122,6 +122,7 @@ impl Cache {
     /// What it holds and has done.
     #[must_use]
     pub fn statistics(&self) -> CacheStatistics {
+        self.core.sweep();
         let (entries, weight) = self.core.level1.size();
         let namespaces = self.core.spaces.all();
         let namespaces = namespaces.iter().map(|space| (Arc::clone(&space.name), space.counters.read()));

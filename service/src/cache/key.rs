@@ -48,8 +48,9 @@ impl Hash for EntryKey {
 
 impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // The number has always four bytes, so that no two are written alike.
+        state.write(self.key.as_bytes());
         state.write_u32(self.namespace);
-        self.key.hash(state);
     }
 }
 

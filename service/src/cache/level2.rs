@@ -12,7 +12,7 @@ use super::key::KeyRef;
 use super::script;
 use super::target::{Message, Target};
 use crate::config::RedisTopology;
-use crate::redis::{CircuitState, Redis, RedisError};
+use crate::redis::{CircuitState, Redis, RedisError, RedisErrorKind};
 
 /// Invalidations that Redis could not be told, at most; with more, everything is.
 const OWED: usize = 10_000;
@@ -143,6 +143,11 @@ impl Level2 {
         Keys(["v", "g", "l"].map(|part| format!("{}:{{{namespace}:{}}}:{part}", self.prefix, key.key)))
     }
 
+    /// The first of them alone.
+    pub(super) fn value_key(&self, namespace: &str, key: KeyRef<'_>) -> String {
+        [&self.prefix, ":{", namespace, ":", key.key, "}:v"].concat()
+    }
+
     /// A key of what all instances share: they are in one slot.
     pub(super) fn shared(&self, part: &str) -> String {
         format!("{}:{{backplane}}:{part}", self.prefix)
@@ -182,11 +187,14 @@ impl Level2 {
         })
     }
 
-    /// What is there, without beginning anything.
-    pub(super) async fn peek(&self, keys: &Keys) -> Result<Option<(Vec<u8>, Duration)>, RedisError> {
-        let (value, left): (Vec<u8>, i64) = self.redis.run(&script::PEEK, &[keys.0[0].as_str()], &[]).boxed().await?;
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        Ok((!value.is_empty()).then_some((value, left)))
+    /// What is there, without beginning anything. The time that it stays may be that of what was there just before: what
+    /// the value says of its own life is the most that counts.
+    pub(super) async fn peek(&self, value_key: &str) -> Result<Option<(Vec<u8>, Duration)>, RedisError> {
+        match self.redis.get_with_life("cache.peek", value_key).boxed().await {
+            // Something else is in the way; the next load deletes it.
+            Err(error) if error.kind() == RedisErrorKind::WrongType => Ok(None),
+            found => found,
+        }
     }
 
     /// Stores what was loaded under a generation; `false` if that is over.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::core::{Core, Landing};
-use super::entry::{Entry, Mark};
+use super::entry::{Entry, EntryMarks, Mark};
 use super::error::CacheError;
 use super::flight::{Flight, From};
 use super::level2::Level2;
@@ -144,17 +144,20 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         Arc::new(Entry {
             weight: value.as_ref().zip(self.weigher).map_or(1, |(value, weigher)| weigher(value)),
             value: value.map(|value| value as Arc<dyn Any + Send + Sync>),
-            marks,
+            marks: EntryMarks::new(marks),
             epoch: self.flight.epoch,
             as_of,
             fresh_until: since.after(lifetime.fresh_for),
             refresh_at,
-            dead_at: since.after(lifetime.fresh_for + lifetime.stale_for),
             idle: rules.idle,
-            space: Arc::clone(&self.space),
             revoked: AtomicBool::new(false),
             refreshing: AtomicBool::new(false),
+            scheduled: AtomicBool::new(false),
+            read_at: AtomicU64::new(since.0),
+            dead_at: since.after(lifetime.fresh_for + lifetime.stale_for),
             retry_at: AtomicU64::new(0),
+            space: Arc::clone(&self.space),
+            key: self.flight.key.clone(),
         })
     }
 }

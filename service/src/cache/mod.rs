@@ -8,6 +8,7 @@
 mod backplane;
 mod codec;
 mod core;
+mod ends;
 mod entry;
 mod error;
 mod flight;

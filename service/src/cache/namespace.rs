@@ -63,8 +63,9 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
 
     /// The value of a key, loaded if it is not there.
     ///
-    /// No round trip if it is in the process; one if it is in Redis; two beside the loader's if it is loaded, and one for
-    /// each tag that this process does not know yet.
+    /// No round trip if it is in the process; one if it is in Redis; two beside the loader's if it is loaded (three in a
+    /// namespace for which Redis has most of what this process has not), and one for each tag that this process does not
+    /// know yet.
     ///
     /// # Errors
     /// The loader's, in [`CacheError::Load`]; [`CacheError::Panicked`], [`CacheError::Timeout`]; [`CacheError::Key`]. Never
@@ -143,7 +144,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
             }
             Found::Stale(_) | Found::Nothing => {}
         }
-        let Some(entry) = self.peek(key).await else {
+        let Some(entry) = self.peek(key, &[]).await else {
             counters.miss();
             return Ok(None);
         };
@@ -152,11 +153,11 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
     }
 
     /// What Redis has; kept in the process unless a load of it is under way.
-    async fn peek(&self, key: KeyRef<'_>) -> Option<Arc<Entry>> {
+    async fn peek(&self, key: KeyRef<'_>, tags: &[&str]) -> Option<Arc<Entry>> {
         let core = self.cache.core();
         let level2 = core.level2.as_deref().filter(|_| !self.space.rules.local_only)?;
         core.listen();
-        let (flight, keep) = core.peek(&self.space, key);
+        let (flight, keep) = core.peek(&self.space, key, tags);
         let (core, space) = (Arc::clone(core), Arc::clone(&self.space));
         let landing =
             keep.then(|| Landing { core: Arc::clone(&core), space: Arc::clone(&space), flight: Arc::clone(&flight) });
@@ -233,6 +234,13 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
                 counters.served_stale();
                 return self.value(&entry);
             }
+            Found::Nothing if self.reads_first() => {
+                let found = self.peek(key, tags).boxed().await;
+                if let Some(entry) = found.filter(|entry| entry.value.is_some() || purpose != Purpose::Load) {
+                    self.count(&entry, Counters::hit_l2);
+                    return self.value(&entry);
+                }
+            }
             Found::Stale(_) | Found::Nothing => {}
         }
         core.listen();
@@ -257,6 +265,13 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
         self.value(&entry)
     }
 
+    /// Whether to look into Redis before a load is begun. That costs half of what a load costs that finds its value there,
+    /// and a round trip if nothing is there; so it is done where it mostly is. Who only looks is waited for by nobody.
+    fn reads_first(&self) -> bool {
+        let usable = self.cache.core().level2.as_ref().is_some_and(|level2| level2.is_usable());
+        usable && !self.space.rules.local_only && self.space.counters.is_mostly_shared()
+    }
+
     fn count(&self, entry: &Entry, hit: fn(&Counters)) {
         let counters = &self.space.counters;
         if entry.value.is_some() { hit(counters) } else { counters.hit_negative() }
@@ -277,7 +292,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
     /// Waits for a flight; with a stale entry at hand, no longer than the soft timeout.
     async fn land(&self, flight: &Flight) -> Landed {
         let core = self.cache.core();
-        let mut progress = flight.watch();
+        let cut_off = || CacheError::CutOff { namespace: Arc::clone(&self.space.name) };
+        let mut progress = flight.watch().ok_or_else(cut_off)?;
         let over = |progress: &Progress| matches!(progress, Progress::Done(_));
         if let Some(soft) = self.space.rules.soft_timeout {
             let end = core.timeline.instant(flight.began.after(soft));
@@ -296,7 +312,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<V> {
         match progress.wait_for(over).await.as_deref() {
             Ok(Progress::Done(outcome)) => outcome.clone(),
             // The flight outlives its watchers, and always ends.
-            Ok(Progress::Loading(_)) | Err(_) => Err(CacheError::CutOff { namespace: Arc::clone(&self.space.name) }),
+            Ok(Progress::Loading(_)) | Err(_) => Err(cut_off()),
         }
     }
 }

@@ -33,14 +33,6 @@ pub(super) static BEGIN: Script = Script::new(
     return {v or '', left, g, 1}",
 );
 
-/// The value, and how long it lives (ms). Key: value.
-pub(super) static PEEK: Script = Script::new(
-    "cache.peek",
-    "local v = redis.pcall('GET', KEYS[1])
-    if type(v) ~= 'string' then return {'', -2} end
-    return {v, redis.call('PTTL', KEYS[1])}",
-);
-
 /// Stores a value unless its key was invalidated since its load began.
 ///
 /// Keys: value, generation, loader. Arguments: the generation, the value, how long it is kept (ms), the load's token.

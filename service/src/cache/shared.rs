@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::try_join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,17 @@ pub(super) struct Marks {
     marks: Vec<(Mark, bool)>,
     /// They were current at this moment, or later.
     as_of: Tick,
+}
+
+impl Marks {
+    fn none(capacity: usize) -> Self {
+        Self { marks: Vec::with_capacity(capacity), as_of: Tick(u64::MAX) }
+    }
+
+    fn add(&mut self, (mark, fetched, as_of): (Mark, bool, Tick)) {
+        self.marks.push((mark, fetched));
+        self.as_of = self.as_of.min(as_of);
+    }
 }
 
 /// How a load goes on once Redis was asked.
@@ -124,9 +136,12 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
     /// Looks whether Redis has the value, and begins nothing.
     pub(super) async fn peek(&self, level2: &Level2) -> Result<Option<Arc<Entry>>, RedisError> {
         let Some(session) = level2.session().await else { return Ok(None) };
-        let keys = level2.keys(&self.space.name, self.flight.key.borrowed());
+        let key = level2.value_key(&self.space.name, self.flight.key.borrowed());
         let asked_at = self.core.timeline.now();
-        let (found, marks) = tokio::try_join!(level2.peek(&keys), self.marks(level2))?;
+        let (found, marks) = match self.known_marks() {
+            Some(marks) => (level2.peek(&key).await?, marks),
+            None => tokio::try_join!(level2.peek(&key), self.marks(level2).boxed())?,
+        };
         let Some((value, left)) = found else { return Ok(None) };
         match self.read((level2, session), &value, left, asked_at, marks).await? {
             Read::Fresh(entry) if level2.is_still(session) => Ok(Some(entry)),
@@ -186,29 +201,40 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         let _ = level2.give_up(&ticket.keys, &ticket.token).await;
     }
 
+    /// The generations of the flight's tags, if all are known.
+    fn known_marks(&self) -> Option<Marks> {
+        let mut marks = Marks::none(self.flight.cells.len());
+        for (cell, _) in &self.flight.cells {
+            marks.add(self.known(cell)?);
+        }
+        Some(marks)
+    }
+
     /// The generations of the flight's tags; Redis is asked for those that are not known.
     async fn marks(&self, level2: &Level2) -> Result<Marks, RedisError> {
-        let known = self.flight.cells.iter().map(|(cell, changes)| self.mark(level2, cell, *changes));
-        let mut marks = Marks { marks: Vec::new(), as_of: Tick(u64::MAX) };
-        for (mark, fetched, as_of) in try_join_all(known).await? {
-            marks.marks.push((mark, fetched));
-            marks.as_of = marks.as_of.min(as_of);
-        }
+        let all = self.flight.cells.iter().map(|(cell, changes)| self.mark(level2, cell, *changes));
+        let mut marks = Marks::none(self.flight.cells.len());
+        try_join_all(all).await?.into_iter().for_each(|mark| marks.add(mark));
         Ok(marks)
     }
 
     async fn mark(&self, level2: &Level2, cell: &Arc<TagCell>, changes: u64) -> Result<(Mark, bool, Tick), RedisError> {
-        let now = self.core.timeline.now();
-        if let Some(known) = cell.known() {
-            let as_of = known.at.max(self.core.confirmed());
-            // An entry that is stored under it must not outlive it: others would have to load it anew.
-            let kept = now.after(self.space.rules.hard_timeout + self.space.rules.longest()) <= known.kept_until;
-            if kept && self.core.is_within_staleness(as_of, now) {
-                return Ok((Mark { cell: Arc::clone(cell), generation: known.generation }, false, as_of));
-            }
+        if let Some(known) = self.known(cell) {
+            return Ok(known);
         }
+        let now = self.core.timeline.now();
         let mark = self.fetch(level2, cell, changes).await?;
         Ok((mark, true, now))
+    }
+
+    /// The generation of a tag as this process knows it, if that is good enough to load under.
+    fn known(&self, cell: &Arc<TagCell>) -> Option<(Mark, bool, Tick)> {
+        let (now, known) = (self.core.timeline.now(), cell.known()?);
+        let as_of = known.at.max(self.core.confirmed());
+        // An entry that is stored under it must not outlive it: others would have to load it anew.
+        let kept = now.after(self.space.rules.hard_timeout + self.space.rules.longest()) <= known.kept_until;
+        let good = kept && self.core.is_within_staleness(as_of, now);
+        good.then(|| (Mark { cell: Arc::clone(cell), generation: known.generation }, false, as_of))
     }
 
     async fn fetch(&self, level2: &Level2, cell: &Arc<TagCell>, changes: u64) -> Result<Mark, RedisError> {
@@ -246,6 +272,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
         let (rules, negative) = (&self.space.rules, value.is_none());
         let longest = if negative { rules.negative_ttl } else { rules.ttl };
         let stale_for = stored.header.stale_for;
+        // If the time was asked for before the value was stored, it is another one's, and the value lives its own out.
+        let left = left.min(stored.header.fresh_for + stale_for);
         let lifetime = Lifetime {
             fresh_for: left.saturating_sub(stale_for).min(longest),
             stale_for: stale_for.min(left).min(rules.stale_of(negative)),
@@ -278,9 +306,8 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Load<V> {
                 None if name.starts_with("t:") => {
                     let cell = self.core.tags.cell(name);
                     let Some(changes) = changes(&cell) else { return Ok(false) };
-                    let (mark, fetched, as_of) = self.mark(level2, &cell, changes).await?;
-                    marks.as_of = marks.as_of.min(as_of);
-                    marks.marks.push((mark, fetched));
+                    let known = self.mark(level2, &cell, changes).await?;
+                    marks.add(known);
                     marks.marks.len() - 1
                 }
                 None => return Ok(false),

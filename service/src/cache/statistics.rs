@@ -101,7 +101,7 @@ impl Statistics {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CacheStatistics {
-    /// Entries of the first level; those that ended a moment ago may be among them.
+    /// Entries of the first level; those that have ended may be among them until the next loads.
     pub entries: u64,
     /// What they weigh together.
     pub weight: u64,
@@ -262,6 +262,12 @@ impl Counters {
     /// A key or the namespace was invalidated.
     pub(super) fn invalidated(&self) {
         increment(&self.rest.0.invalidations);
+    }
+
+    /// Whether Redis had most of what the first level had not.
+    pub(super) fn is_mostly_shared(&self) -> bool {
+        let numbers = &self.rest.0;
+        numbers.l2_hits.load(Ordering::Relaxed) > numbers.misses.load(Ordering::Relaxed)
     }
 
     /// The numbers now.

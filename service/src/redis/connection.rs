@@ -88,7 +88,7 @@ impl Connection {
 
     /// Which connection it is on; 0 while there is none.
     pub(super) fn number(&self) -> u64 {
-        self.held().map_or(0, |(number, _)| number)
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(number, _)| *number)
     }
 
     /// Does one piece of work, in a cluster on the shard of `slot`, and records how long it took.
@@ -115,7 +115,10 @@ impl Connection {
             self.revive();
             return Err(self.refused());
         }
-        let (number, mut link) = self.link().await?;
+        let (number, mut link) = match self.held() {
+            Some(held) => held,
+            None => self.link().await?,
+        };
         let limit = self.options.command_timeout;
         let error = match timeout(limit, work(&mut link)).await {
             Ok(Ok(answer)) => return Ok(answer),
@@ -144,9 +147,6 @@ impl Connection {
 
     /// The connection, made if there is none; those who ask at the same time share it.
     async fn link(self: &Arc<Self>) -> Result<(u64, Link), RedisError> {
-        if let Some(link) = self.held() {
-            return Ok(link);
-        }
         let mut number = self.connecting.lock().await;
         if let Some(link) = self.held() {
             return Ok(link);

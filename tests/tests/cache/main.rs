@@ -9,6 +9,7 @@ mod functions;
 mod generations;
 mod interleavings;
 mod l2;
+mod lives;
 mod nodes;
 mod owed;
 mod runtimes;
