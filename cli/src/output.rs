@@ -95,7 +95,9 @@ impl Output {
             return ExitCode::SUCCESS;
         }
         let error = &failure.error;
-        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        // A driver's error may say its source's words, and have it as its source as well.
+        causes.dedup();
         let mut text = String::new();
         if self.json {
             let problems =

@@ -4,6 +4,7 @@
 
 mod command;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use command::Place;
@@ -57,6 +58,24 @@ fn locks_of_processes_cannot_be_listed() {
     assert!(run.out.contains("cannot be listed from here"), "{}", run.out);
     let report = place.run(&["locks", "--json"]).json();
     assert_eq!((report["store"].as_str(), report["listed"].as_bool()), (Some("in_process"), Some(false)));
+}
+
+#[test]
+fn a_redis_that_cannot_be_reached_is_named_once() {
+    let place = Place::migrated();
+    // Nobody listens on a port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let redis = format!("redis: {{ addr: '127.0.0.1:{port}' }}");
+    place.write("stanchion.yaml", format!("distributed_lock: {{ enabled: true, type: redis, {redis} }}\n"));
+    let what = format!("Redis at redis://127.0.0.1:{port}/0 cannot be reached");
+    let run = place.run(&["locks"]);
+    assert_eq!((run.status, run.out.as_str()), (Some(1), ""), "{run:?}");
+    let lines: Vec<&str> = run.err.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, format!("error: {what}").as_str()), "{}", run.err);
+    assert!(lines[1].starts_with("  caused by: Connection refused"), "{}", run.err);
+    let error: serde_json::Value = serde_json::from_str(&place.run(&["locks", "--json"]).err).unwrap();
+    assert_eq!(error["error"]["message"], what);
+    assert_eq!(error["error"]["causes"].as_array().unwrap().len(), 1, "{error}");
 }
 
 #[test]

@@ -43,10 +43,10 @@ pub enum LockError {
         name: LockName,
     },
     /// The locks of Redis cannot be used.
-    #[error("locks cannot be had: {0}")]
+    #[error(transparent)]
     Redis(#[from] RedisError),
     /// The locks of a database cannot be used.
-    #[error("locks cannot be had: {0}")]
+    #[error(transparent)]
     Database(#[from] DatabaseError),
 }
 
