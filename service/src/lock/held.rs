@@ -5,7 +5,6 @@ use tokio::time::{sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::error::LockError;
-use super::keeper::Place;
 use super::locks::Shared;
 use super::name::{LockName, Owner};
 use super::pending::{FIRST_PAUSE, LONGEST_PAUSE, release_later};
@@ -36,7 +35,10 @@ struct Lease {
     /// The shortest one that was asked for and not answered: that request may still come to the store, after others that
     /// were, so none counts for longer.
     doubted: Duration,
-    place: Option<Place>,
+    /// When there is something to do: it is to be renewed, or over.
+    due: Instant,
+    /// The time that the keeper has it on its list for, no later than that; others that the list may have do not count.
+    listed: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +65,13 @@ impl Held {
         let Grant { name, owner, ttl, since, renew_for, degraded, doubted } = grant;
         let bound = if degraded { since } else { since + renew_for };
         let doubted = if doubted { ttl } else { Duration::MAX };
-        let (state, deadline, place) = (State::Live, since + ttl, None);
-        let lease = Mutex::new(Lease { state, deadline, length: ttl, bound, doubted, place });
-        let (lost, extending) = (OnceLock::new(), tokio::sync::Mutex::const_new(()));
+        let (state, deadline) = (State::Live, since + ttl);
+        let mut lease = Lease { state, deadline, length: ttl, bound, doubted, due: deadline, listed: None };
+        let due = lease.plan(ttl, since);
+        lease.listed = Some(due);
+        let (lease, lost, extending) = (Mutex::new(lease), OnceLock::new(), tokio::sync::Mutex::const_new(()));
         let held = Arc::new(Self { name, owner, shared, ttl, since, degraded, lease, lost, extending });
-        held.schedule();
+        held.list(due);
         held
     }
 
@@ -80,7 +84,7 @@ impl Held {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.lease().is_live()
+        self.lease().is_live(Instant::now())
     }
 
     pub(super) fn lost_token(&self) -> CancellationToken {
@@ -99,28 +103,43 @@ impl Held {
 
     /// Has itself looked after when the time comes: to be renewed, or to be told that it is over.
     fn schedule(self: &Arc<Self>) {
-        let mut lease = self.lease();
-        if lease.state != State::Live {
-            return;
-        }
-        let left = self.ttl.min(lease.deadline.saturating_duration_since(Instant::now()));
-        let due = if lease.deadline < lease.bound { lease.deadline - left * 2 / 3 } else { lease.end() };
-        if let Some(place) = lease.place.replace(self.shared.keeper.put(Arc::clone(self), due)) {
-            self.shared.keeper.remove(place);
-        }
+        let due = {
+            let mut lease = self.lease();
+            if lease.state != State::Live {
+                return;
+            }
+            let due = lease.plan(self.ttl, Instant::now());
+            if lease.listed.is_some_and(|listed| listed <= due) {
+                return;
+            }
+            lease.listed = Some(due);
+            due
+        };
+        self.list(due);
+    }
+
+    fn list(self: &Arc<Self>, due: Instant) {
+        self.shared.keeper.put(Arc::downgrade(self), due);
     }
 
     fn is_over(&self) -> bool {
         self.lease().end() <= Instant::now()
     }
 
-    /// What the keeper calls when it is due.
-    pub(super) fn attend(self: Arc<Self>) {
-        let renewable = {
-            let lease = self.lease();
-            lease.deadline < lease.bound
+    /// What the keeper calls at a time that it was listed for.
+    pub(super) fn attend(self: Arc<Self>, at: Instant) {
+        let (due, renewable) = {
+            let mut lease = self.lease();
+            if lease.state != State::Live || lease.listed != Some(at) {
+                return;
+            }
+            // It may have been begun anew since, and is due later then.
+            lease.listed = (at < lease.due).then_some(lease.due);
+            (lease.due, lease.is_renewable())
         };
-        if self.is_over() {
+        if at < due {
+            self.list(due);
+        } else if self.is_over() {
             self.lose("its lease is over", true);
         } else if renewable {
             tokio::spawn(async move { self.renew().await });
@@ -192,12 +211,11 @@ impl Held {
     pub(super) async fn extend(self: &Arc<Self>, ttl: Duration) -> Result<(), LockError> {
         let _one = self.extending.lock().await;
         {
-            let mut lease = self.lease();
-            if !lease.is_live() {
+            let (mut lease, now) = (self.lease(), Instant::now());
+            if !lease.is_live(now) {
                 return Err(self.lost_error());
             }
             // A shorter lease counts from now on, whether the store's answer comes or not.
-            let now = Instant::now();
             if now + ttl < lease.deadline {
                 lease.begin(now, ttl);
             }
@@ -212,9 +230,11 @@ impl Held {
 
     /// It is lost: that is told, once, and for good. `perhaps_kept`: the store may still have it.
     fn lose(&self, why: &'static str, perhaps_kept: bool) {
-        if !self.end_as(State::Lost) {
+        if !self.lease().end_as(State::Lost) {
             return;
         }
+        let now = Instant::now();
+        self.shared.meter.was_held(now - self.since);
         if let Some(token) = self.lost.get() {
             token.cancel();
         }
@@ -222,42 +242,23 @@ impl Held {
         tracing::warn!(store = self.shared.store.kind(), why, "a lock was lost while it was held");
         if perhaps_kept && !self.degraded {
             // A request to renew it may still be under way.
-            self.release_later(Instant::now() + self.ttl);
+            self.release_later(now + self.ttl);
         }
-    }
-
-    /// Ends it; whether it was live.
-    fn end_as(&self, state: State) -> bool {
-        let (live, place) = {
-            let mut lease = self.lease();
-            let live = lease.state == State::Live;
-            if live {
-                lease.state = state;
-            }
-            (live, lease.place.take())
-        };
-        if let Some(place) = place {
-            self.shared.keeper.remove(place);
-        }
-        if live {
-            self.shared.meter.was_held(self.since.elapsed());
-        }
-        live
     }
 
     /// Gives it back, and tells whether it was held until then.
     pub(super) async fn release(&self) -> Result<(), LockError> {
-        if !self.is_live() {
+        let now = Instant::now();
+        if !self.lease().end_in_time(now) {
             self.lose("its lease is over", true);
-        }
-        if !self.end_as(State::Released) {
             return Err(self.lost_error());
         }
+        self.shared.meter.was_held(now - self.since);
         if self.degraded {
             return Ok(());
         }
         let store = &self.shared.store;
-        let had = match store.release_at_once(&self.name, &self.owner) {
+        let had = match store.release_at_once(&self.name, &self.owner, now) {
             Some(had) => had,
             None => {
                 let unfinished = Unfinished(Some(self));
@@ -271,8 +272,13 @@ impl Held {
 
     /// Gives it back in the background, if it has not ended yet.
     pub(super) fn let_go(&self) {
-        if self.end_as(State::Released) && !self.degraded {
-            self.release_later(self.deadline().max(Instant::now() + FIRST_PAUSE));
+        if !self.lease().end_as(State::Released) {
+            return;
+        }
+        let now = Instant::now();
+        self.shared.meter.was_held(now - self.since);
+        if !self.degraded {
+            self.release_later(self.deadline().max(now + FIRST_PAUSE));
         }
     }
 
@@ -293,8 +299,33 @@ impl Lease {
         (self.deadline, self.length) = (since + length, length);
     }
 
-    fn is_live(&self) -> bool {
-        self.state == State::Live && Instant::now() < self.deadline
+    /// Has it due when a third of the last `ttl`, or of what is left of it, is over; or in the end.
+    fn plan(&mut self, ttl: Duration, now: Instant) -> Instant {
+        let left = ttl.min(self.deadline.saturating_duration_since(now));
+        self.due = if self.is_renewable() { self.deadline - left * 2 / 3 } else { self.end() };
+        self.due
+    }
+
+    fn is_renewable(&self) -> bool {
+        self.deadline < self.bound
+    }
+
+    fn is_live(&self, now: Instant) -> bool {
+        self.state == State::Live && now < self.deadline
+    }
+
+    /// Ends it; whether it had not ended yet.
+    fn end_as(&mut self, state: State) -> bool {
+        let live = self.state == State::Live;
+        if live {
+            self.state = state;
+        }
+        live
+    }
+
+    /// It is given back; whether that comes in time.
+    fn end_in_time(&mut self, now: Instant) -> bool {
+        self.is_live(now) && self.end_as(State::Released)
     }
 }
 

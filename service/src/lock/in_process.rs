@@ -1,9 +1,11 @@
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::{Entry, HashTable};
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
@@ -21,10 +23,14 @@ const EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 /// They behave as shared ones do, leases included, so that a service that runs alone meets nothing new when it no longer
 /// does. Those who wait get a lock in their order, handed over directly; nobody else is woken.
 pub struct InProcess {
-    shards: Box<[Mutex<HashMap<LockName, Locked>>]>,
+    shards: Box<[Mutex<Shard>]>,
+    hasher: DefaultHashBuilder,
 }
 
+type Shard = HashTable<Locked>;
+
 struct Locked {
+    name: LockName,
     owner: Owner,
     ends: Instant,
     waiters: VecDeque<Waiter>,
@@ -42,40 +48,68 @@ impl InProcess {
     /// Locks of their own: those of two stores know nothing of each other.
     #[must_use]
     pub fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: DefaultHashBuilder::default() }
     }
 
-    fn shard(&self, name: &LockName) -> MutexGuard<'_, HashMap<LockName, Locked>> {
-        // Names differ at their ends; which shard is no secret.
-        let sum = name
-            .as_str()
-            .bytes()
-            .rev()
-            .take(16)
-            .fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        self.shards[sum % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where a name is: its part, and the hash that it is found by there.
+    fn shard(&self, name: &LockName) -> (MutexGuard<'_, Shard>, u64) {
+        let hash = self.hasher.hash_one(name);
+        // Other bits than those that the table goes by.
+        let shard = (hash >> 32) as usize % SHARDS;
+        (self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner), hash)
     }
 
     /// Gives a lock that `owner` holds to the first who waits; whether it did hold it.
-    fn hand_over(&self, name: &LockName, owner: &Owner) -> bool {
-        let mut shard = self.shard(name);
-        let Some(locked) = shard.get_mut(name) else { return false };
+    fn hand_over(&self, name: &LockName, owner: &Owner, now: Instant) -> bool {
+        let (mut shard, hash) = self.shard(name);
+        let Ok(mut found) = shard.find_entry(hash, |locked| locked.name == *name) else { return false };
+        let locked = found.get_mut();
         if locked.owner != *owner {
             return false;
         }
-        let now = Instant::now();
         let in_time = now < locked.ends;
-        if !locked.pass_on(now) {
-            shard.remove(name);
+        if !locked.pass_on() {
+            found.remove();
         }
         in_time
+    }
+
+    /// Gives a lock that is free or the owner's own to that owner; else it is somebody else's, as it is returned.
+    fn take<'a>(
+        &self,
+        (shard, hash): (&'a mut Shard, u64),
+        name: &LockName,
+        owner: &Owner,
+        ttl: Duration,
+        now: Instant,
+    ) -> Option<&'a mut Locked> {
+        let found = shard.entry(hash, |locked| locked.name == *name, |locked| self.hasher.hash_one(&locked.name));
+        let locked = match found {
+            Entry::Vacant(free) => {
+                let (name, owner, waiters) = (name.clone(), owner.clone(), VecDeque::new());
+                free.insert(Locked { name, owner, ends: after(now, ttl), waiters, tickets: 0 });
+                return None;
+            }
+            Entry::Occupied(taken) => taken.into_mut(),
+        };
+        // A lease that is over goes to whoever waits, before it goes to who comes now.
+        if locked.ends <= now && locked.owner != *owner && !locked.pass_on() {
+            locked.owner = owner.clone();
+        }
+        if locked.owner != *owner {
+            return Some(locked);
+        }
+        locked.ends = after(now, ttl);
+        None
     }
 }
 
 impl Locked {
     /// Grants it to the first who still waits; whether there is one.
-    fn pass_on(&mut self, now: Instant) -> bool {
+    fn pass_on(&mut self) -> bool {
         while let Some(waiter) = self.waiters.pop_front() {
+            let now = Instant::now();
             if waiter.grant.send(now).is_ok() {
                 (self.owner, self.ends) = (waiter.owner, after(now, waiter.ttl));
                 return true;
@@ -100,14 +134,14 @@ impl Drop for Place<'_> {
             return;
         }
         {
-            let mut shard = self.store.shard(self.name);
-            let Some(locked) = shard.get_mut(self.name) else { return };
+            let (mut shard, hash) = self.store.shard(self.name);
+            let Some(locked) = shard.find_mut(hash, |locked| locked.name == *self.name) else { return };
             if let Ok(at) = locked.waiters.binary_search_by_key(&self.ticket, |waiter| waiter.ticket) {
                 locked.waiters.remove(at);
                 return;
             }
         }
-        self.store.hand_over(self.name, self.owner);
+        self.store.hand_over(self.name, self.owner, Instant::now());
     }
 }
 
@@ -130,23 +164,10 @@ impl LockStore for InProcess {
     ) -> Result<Attempt, LockError> {
         let now = Instant::now();
         let (mut ends, mut granted, mut place) = {
-            let mut shard = self.shard(name);
-            let locked = match shard.entry(name.clone()) {
-                Entry::Vacant(free) => {
-                    let waiters = VecDeque::new();
-                    free.insert(Locked { owner: owner.clone(), ends: after(now, ttl), waiters, tickets: 0 });
-                    return Ok(Attempt::Granted { since: now });
-                }
-                Entry::Occupied(taken) => taken.into_mut(),
-            };
-            // A lease that is over goes to whoever waits, before it goes to who comes now.
-            if locked.ends <= now && locked.owner != *owner && !locked.pass_on(now) {
-                locked.owner = owner.clone();
-            }
-            if locked.owner == *owner {
-                locked.ends = after(now, ttl);
+            let (mut shard, hash) = self.shard(name);
+            let Some(locked) = self.take((&mut shard, hash), name, owner, ttl, now) else {
                 return Ok(Attempt::Granted { since: now });
-            }
+            };
             if wait.is_zero() {
                 return Ok(Attempt::Held);
             }
@@ -166,12 +187,12 @@ impl LockStore for InProcess {
                 }
                 () = sleep_until(until.min(ends).into()) => {}
             }
-            let mut shard = self.shard(name);
+            let (mut shard, hash) = self.shard(name);
             let now = Instant::now();
-            match shard.get_mut(name) {
+            match shard.find_mut(hash, |locked| locked.name == *name) {
                 Some(locked) => {
                     if locked.ends <= now {
-                        locked.pass_on(now);
+                        locked.pass_on();
                     }
                     ends = locked.ends;
                 }
@@ -189,10 +210,17 @@ impl LockStore for InProcess {
         }
     }
 
+    fn acquire_at_once(&self, name: &LockName, owner: &Owner, ttl: Duration, now: Instant) -> Option<Attempt> {
+        let (mut shard, hash) = self.shard(name);
+        let held = self.take((&mut shard, hash), name, owner, ttl, now).is_some();
+        Some(if held { Attempt::Held } else { Attempt::Granted { since: now } })
+    }
+
     async fn extend(&self, name: &LockName, owner: &Owner, ttl: Duration) -> Result<bool, LockError> {
         let now = Instant::now();
-        let mut shard = self.shard(name);
-        let Some(locked) = shard.get_mut(name).filter(|locked| locked.owner == *owner && now < locked.ends) else {
+        let (mut shard, hash) = self.shard(name);
+        let found = shard.find_mut(hash, |locked| locked.name == *name);
+        let Some(locked) = found.filter(|locked| locked.owner == *owner && now < locked.ends) else {
             return Ok(false);
         };
         locked.ends = after(now, ttl);
@@ -200,11 +228,11 @@ impl LockStore for InProcess {
     }
 
     async fn release(&self, name: &LockName, owner: &Owner) -> Result<bool, LockError> {
-        Ok(self.hand_over(name, owner))
+        Ok(self.hand_over(name, owner, Instant::now()))
     }
 
-    fn release_at_once(&self, name: &LockName, owner: &Owner) -> Option<bool> {
-        Some(self.hand_over(name, owner))
+    fn release_at_once(&self, name: &LockName, owner: &Owner, now: Instant) -> Option<bool> {
+        Some(self.hand_over(name, owner, now))
     }
 
     async fn held(&self, limit: usize) -> Result<Vec<HeldLock>, LockError> {
@@ -212,9 +240,9 @@ impl LockStore for InProcess {
         let mut held = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            held.extend(shard.iter().filter(|(_, locked)| now < locked.ends).map(|(name, locked)| {
-                let holder = Owner::instance_of(locked.owner.as_str()).to_owned();
-                HeldLock::new(name.to_string(), holder, Some(locked.ends - now))
+            held.extend(shard.iter().filter(|locked| now < locked.ends).map(|locked| {
+                let holder = locked.owner.instance().to_owned();
+                HeldLock::new(locked.name.to_string(), holder, Some(locked.ends - now))
             }));
         }
         held.sort_unstable_by(|a, b| a.name.cmp(&b.name));

@@ -42,7 +42,7 @@ pub struct Locks {
 
 pub(super) struct Shared {
     pub(super) store: Arc<dyn LockStore>,
-    instance: String,
+    instance: Arc<str>,
     on_outage: OnOutage,
     pub(super) keeper: Keeper,
     pub(super) meter: Meter,
@@ -59,7 +59,8 @@ impl Locks {
     #[must_use]
     pub fn with(store: Arc<dyn LockStore>, instance: impl Into<String>, on_outage: OnOutage) -> Self {
         let (meter, keeper) = (Meter::new(store.kind()), Keeper::default());
-        Self { shared: Arc::new(Shared { store, instance: instance.into(), on_outage, keeper, meter }) }
+        let instance = Arc::from(instance.into());
+        Self { shared: Arc::new(Shared { store, instance, on_outage, keeper, meter }) }
     }
 
     /// Where they are kept.
@@ -77,7 +78,11 @@ impl Locks {
     /// As [`acquire`](Self::acquire).
     pub async fn try_acquire(&self, name: impl AsRef<str>, options: LockOptions) -> Result<Option<LockGuard>, Error> {
         let name = LockName::try_from(name.as_ref()).map_err(LockError::from)?;
-        self.ask(name, &options, Duration::ZERO).await
+        match self.ask(name, &options, Duration::ZERO).await {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Lock(LockError::Held { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Acquires a lock, and waits for others to give it back: they are heard, not polled, where the store can tell. Those
@@ -93,11 +98,7 @@ impl Locks {
     /// What may have been granted is given back in the background.
     pub async fn acquire(&self, name: impl AsRef<str>, options: LockOptions) -> Result<LockGuard, Error> {
         let name = LockName::try_from(name.as_ref()).map_err(LockError::from)?;
-        let begun = Instant::now();
-        match self.ask(name.clone(), &options, options.wait).await? {
-            Some(guard) => Ok(guard),
-            None => Err(LockError::Held { name, waited: begun.elapsed() }.into()),
-        }
+        self.ask(name, &options, options.wait).await
     }
 
     /// What is held now, by name; up to `limit` locks. By all instances where the store is shared. For people: it may be
@@ -109,13 +110,27 @@ impl Locks {
         Ok(self.shared.store.held(limit).await?)
     }
 
-    async fn ask(&self, name: LockName, options: &LockOptions, wait: Duration) -> Result<Option<LockGuard>, Error> {
+    async fn ask(&self, name: LockName, options: &LockOptions, wait: Duration) -> Result<LockGuard, Error> {
         options.check()?;
-        let Shared { store, meter, .. } = self.shared.as_ref();
-        let owner = Owner::new(&self.shared.instance);
+        let Shared { store, instance, meter, .. } = self.shared.as_ref();
+        let (owner, ttl, begun) = (Owner::new(Arc::clone(instance)), options.ttl, Instant::now());
+        match store.acquire_at_once(&name, &owner, ttl, begun) {
+            Some(Attempt::Granted { since }) => {
+                let renew_for = options.renew_for;
+                let grant = Grant { name, owner, ttl, since, renew_for, degraded: false, doubted: false };
+                let guard = self.guard(grant, options.fence.as_ref()).await?;
+                // It did not wait, and reading the clock would take as long as half of the rest.
+                meter.waited(if options.fence.is_none() { Duration::ZERO } else { begun.elapsed() });
+                return Ok(guard);
+            }
+            Some(Attempt::Held) if wait.is_zero() => {
+                meter.asked(Outcome::Conflict);
+                return Err(LockError::Held { name, waited: begun.elapsed() }.into());
+            }
+            _ => {}
+        }
         let store = Arc::clone(store);
-        let mut pending = Pending { store, name, owner, ttl: options.ttl, settled: false, doubted: false };
-        let begun = Instant::now();
+        let mut pending = Pending { store, name, owner, ttl, settled: false, doubted: false };
         let until = begun + wait;
         let mut failing: Option<Instant> = None;
         let mut pause = FIRST_PAUSE;
@@ -131,21 +146,22 @@ impl Locks {
                         meter.asked(Outcome::Error);
                         return Err(LockError::Lost { name: pending.name.clone() }.into());
                     }
-                    let guard = self.guard(pending, options, since, false).await?;
+                    let guard = self.guard(pending.granted(since, options, false), options.fence.as_ref()).await?;
                     meter.waited(begun.elapsed());
-                    return Ok(Some(guard));
+                    return Ok(guard);
                 }
                 Ok(Attempt::Held) => {
                     // After a failure an earlier request may still be under way.
                     pending.settled = !pending.doubted;
                     meter.asked(if wait.is_zero() { Outcome::Conflict } else { Outcome::Timeout });
-                    return Ok(None);
+                    return Err(LockError::Held { name: pending.name.clone(), waited: begun.elapsed() }.into());
                 }
                 Err(error) if error.is_unavailable() => {
                     pending.doubted = true;
                     if self.shared.on_outage == OnOutage::Degrade && options.fence.is_some() {
                         tracing::warn!(store = pending.store.kind(), %error, "a lock is granted without its store: its fence decides");
-                        return Ok(Some(self.guard(pending, options, Instant::now(), true).await?));
+                        let grant = pending.granted(Instant::now(), options, true);
+                        return self.guard(grant, options.fence.as_ref()).await;
                     }
                     let now = Instant::now();
                     let patience = *failing.get_or_insert(now) + PATIENCE;
@@ -165,21 +181,11 @@ impl Locks {
         }
     }
 
-    /// What is granted, with its fence. `degraded`: without the store, which then is told to forget what it may have granted
-    /// all the same.
-    async fn guard(
-        &self,
-        mut pending: Pending,
-        options: &LockOptions,
-        since: Instant,
-        degraded: bool,
-    ) -> Result<LockGuard, Error> {
-        let (name, owner, ttl, doubted) = (pending.name.clone(), pending.owner.clone(), options.ttl, pending.doubted);
-        let grant = Grant { name, owner, ttl, since, renew_for: options.renew_for, degraded, doubted };
-        pending.settled = !degraded;
+    /// What is granted, with its fence.
+    async fn guard(&self, grant: Grant, fence: Option<&Db>) -> Result<LockGuard, Error> {
+        let degraded = grant.degraded;
         let mut guard = LockGuard { held: Held::new(grant, Arc::clone(&self.shared)), fence: None };
-        drop(pending);
-        if let Some(db) = &options.fence {
+        if let Some(db) = fence {
             guard = fenced(guard, db.clone()).await.inspect_err(|_| self.shared.meter.asked(Outcome::Error))?;
         }
         self.shared.meter.asked(if degraded { Outcome::Degraded } else { Outcome::Acquired });

@@ -28,9 +28,11 @@ impl TryFrom<&str> for LockName {
     type Error = InvalidName;
 
     fn try_from(text: &str) -> Result<Self, InvalidName> {
-        // Most names are short enough to be so in bytes.
-        let fits = text.len() <= LONGEST || text.chars().count() <= LONGEST;
-        let valid = fits && !text.trim().is_empty() && !text.chars().any(char::is_control);
+        // Most names are short, and of letters, digits and signs alone.
+        let plain =
+            (1..=LONGEST).contains(&text.len()) && text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
+        let valid =
+            plain || text.chars().count() <= LONGEST && !text.trim().is_empty() && !text.chars().any(char::is_control);
         if valid { Ok(Self(text.into())) } else { Err(InvalidName) }
     }
 }
@@ -42,8 +44,14 @@ impl fmt::Display for LockName {
 }
 
 /// Who holds a lock, or asks for it: an instance, and a number of this one acquisition that never comes again.
+///
+/// Written out (`to_string`) it is as a store keeps it: `instance/number`, the number being 32 hexadecimal digits. That is
+/// left to the stores which keep text: it costs more than a whole lock in the process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Owner(Arc<str>);
+pub struct Owner {
+    instance: Arc<str>,
+    number: u64,
+}
 
 /// What tells this process from all others, ever.
 static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().1);
@@ -54,20 +62,25 @@ static OWNERS: AtomicU64 = AtomicU64::new(0);
 impl Owner {
     /// A new one.
     #[must_use]
-    pub fn new(instance: &str) -> Self {
-        let (process, number) = (*PROCESS, OWNERS.fetch_add(1, Ordering::Relaxed));
-        Self(format!("{instance}/{process:016x}{number:016x}").into())
+    pub fn new(instance: impl Into<Arc<str>>) -> Self {
+        Self { instance: instance.into(), number: OWNERS.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// As a store keeps it: `instance/number`, the number being 32 hexadecimal digits.
+    /// The instance.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// The instance of an owner that a store kept.
     #[must_use]
     pub fn instance_of(kept: &str) -> &str {
         kept.rsplit_once('/').map_or(kept, |(instance, _)| instance)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{:016x}{:016x}", self.instance, *PROCESS, self.number)
     }
 }

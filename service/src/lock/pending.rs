@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout_at};
 
+use super::held::Grant;
 use super::name::{LockName, Owner};
+use super::options::LockOptions;
 use super::store::LockStore;
 
 /// The pauses between attempts while a store cannot be used: the first, and the longest.
@@ -21,6 +23,15 @@ pub(super) struct Pending {
     pub(super) settled: bool,
     /// A request for it had no answer, and may still come to the store.
     pub(super) doubted: bool,
+}
+
+impl Pending {
+    /// What was granted. `degraded`: without the store, which then is told to forget what it may have granted all the same.
+    pub(super) fn granted(mut self, since: Instant, options: &LockOptions, degraded: bool) -> Grant {
+        self.settled = !degraded;
+        let (name, owner, ttl, doubted) = (self.name.clone(), self.owner.clone(), self.ttl, self.doubted);
+        Grant { name, owner, ttl, since, renew_for: options.renew_for, degraded, doubted }
+    }
 }
 
 impl Drop for Pending {
@@ -42,7 +53,7 @@ pub(super) fn release_later(
     until: Instant,
     runtime: Option<Handle>,
 ) {
-    if store.release_at_once(&name, &owner).is_some() {
+    if store.release_at_once(&name, &owner, Instant::now()).is_some() {
         return;
     }
     let unsent = Unsent { store, name, owner, sent: false };

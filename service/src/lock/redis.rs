@@ -89,8 +89,8 @@ impl RedisLocks {
     }
 
     async fn ask(&self, key: &str, owner: &Owner, ttl: Duration) -> Result<Answer, RedisError> {
-        let since = Instant::now();
-        let arguments: [&[u8]; 2] = [owner.as_str().as_bytes(), &millis(ttl)];
+        let (since, owner) = (Instant::now(), owner.to_string());
+        let arguments: [&[u8]; 2] = [owner.as_bytes(), &millis(ttl)];
         Ok(match self.redis.run(&ASK, &[key], &arguments).await? {
             GRANTED => Answer::Granted { since },
             left => Answer::Held { left: u64::try_from(left).ok().map(Duration::from_millis) },
@@ -217,7 +217,7 @@ impl LockStore for RedisLocks {
         }
         let key = self.key(name);
         let since = Instant::now();
-        if self.redis.set_if_absent(&key, owner.as_str().as_bytes(), ttl).await? {
+        if self.redis.set_if_absent(&key, owner.to_string().as_bytes(), ttl).await? {
             if !self.looked.load(Ordering::Relaxed) {
                 self.look_at_evictions();
             }
@@ -234,12 +234,14 @@ impl LockStore for RedisLocks {
     }
 
     async fn extend(&self, name: &LockName, owner: &Owner, ttl: Duration) -> Result<bool, LockError> {
-        let arguments: [&[u8]; 2] = [owner.as_str().as_bytes(), &millis(ttl)];
+        let owner = owner.to_string();
+        let arguments: [&[u8]; 2] = [owner.as_bytes(), &millis(ttl)];
         Ok(self.redis.run(&EXTEND, &[&self.key(name)], &arguments).await?)
     }
 
     async fn release(&self, name: &LockName, owner: &Owner) -> Result<bool, LockError> {
-        let arguments = [owner.as_str().as_bytes(), self.channel.as_bytes(), name.as_str().as_bytes()];
+        let owner = owner.to_string();
+        let arguments = [owner.as_bytes(), self.channel.as_bytes(), name.as_str().as_bytes()];
         Ok(self.redis.run(&RELEASE, &[&self.key(name)], &arguments).await?)
     }
 

@@ -33,6 +33,12 @@ pub trait LockStore: fmt::Debug + Send + Sync {
         wait: Duration,
     ) -> Result<Attempt, LockError>;
 
+    /// Asks for a lock without waiting, where that takes no round trip: what is asked first. `now` is a moment before the
+    /// call, and what a grant is counted from. `None` where it takes a round trip; [`acquire`](Self::acquire) does it then.
+    fn acquire_at_once(&self, _name: &LockName, _owner: &Owner, _ttl: Duration, _now: Instant) -> Option<Attempt> {
+        None
+    }
+
     /// Begins the lease anew; `false` when this owner does not hold the lock any more: it is never taken again here.
     ///
     /// # Errors
@@ -45,9 +51,9 @@ pub trait LockStore: fmt::Debug + Send + Sync {
     /// When the store cannot be used; it may have been given back or not. Calling it again is harmless.
     async fn release(&self, name: &LockName, owner: &Owner) -> Result<bool, LockError>;
 
-    /// Gives the lock back without waiting, where that takes no round trip: what a guard that is dropped asks first.
-    /// `None` where it takes one; [`release`](Self::release) does it then.
-    fn release_at_once(&self, _name: &LockName, _owner: &Owner) -> Option<bool> {
+    /// Gives the lock back without waiting, where that takes no round trip: what is asked first. `now` is a moment before
+    /// the call. `None` where it takes a round trip; [`release`](Self::release) does it then.
+    fn release_at_once(&self, _name: &LockName, _owner: &Owner, _now: Instant) -> Option<bool> {
         None
     }
 

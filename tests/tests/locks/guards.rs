@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use metrics_util::debugging::DebuggingRecorder;
 use stanchion::Error;
-use stanchion::lock::{InProcess, LockError, LockOptions, Locks};
+use stanchion::lock::{InProcess, LockError, LockOptions, Locks, Owner};
 use stanchion::types::Timestamp;
 use stanchion_tests::Stage;
-use stanchion_tests::testbed::{Backend, TestDatabase};
+use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 
 fn locks() -> Locks {
     Locks::new(Arc::new(InProcess::new()), "here")
@@ -187,4 +187,61 @@ fn what_locks_do_is_counted_without_their_names() {
         assert!(told.iter().any(|key| key.contains(metric) && key.contains(label)), "{metric} {label} in\n{all}");
     }
     assert!(!all.contains("secret-name"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_come_and_go_keep_none_from_being_looked_after() {
+    const TTL: Duration = Duration::from_secs(3);
+    let locks = locks();
+    let held = locks.acquire("held", LockOptions::ttl(TTL)).await.unwrap();
+    let ends = locks.acquire("ends", LockOptions::ttl(TTL).no_renewal()).await.unwrap();
+    let (lost, first) = (ends.lost(), held.deadline());
+    let mut rounds = 0_u64;
+    while !lost.is_cancelled() || held.deadline() <= first {
+        for ttl in [millis(10), TTL, TTL * 1_000] {
+            let guard = locks.acquire("a", LockOptions::ttl(ttl)).await.unwrap();
+            if rounds.is_multiple_of(2) {
+                drop(guard);
+            } else {
+                // The shortest may be over by now.
+                drop(guard.release().await);
+            }
+        }
+        rounds += 1;
+        tokio::task::yield_now().await;
+        assert!(Instant::now() < first + Duration::from_secs(60), "neither renewed nor lost in {rounds} rounds");
+    }
+    assert!(held.is_held() && !held.lost().is_cancelled() && !ends.is_held());
+    held.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_is_extended_often_is_renewed_all_the_same() {
+    let guard = locks().acquire("a", LockOptions::ttl(Duration::from_secs(3))).await.unwrap();
+    for _ in 0..100 {
+        guard.extend(Duration::from_secs(60)).await.unwrap();
+        guard.extend(Duration::from_secs(3)).await.unwrap();
+    }
+    let last = guard.deadline();
+    eventually("it is renewed", async || guard.deadline() > last).await;
+    assert!(guard.is_held());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_never_cuts_short_what_was_extended() {
+    let guard = locks().acquire("a", LockOptions::ttl(millis(300))).await.unwrap();
+    guard.extend(millis(1_500)).await.unwrap();
+    let (extended, lost) = (guard.deadline(), guard.lost());
+    eventually("its time comes", async || guard.deadline() != extended || lost.is_cancelled()).await;
+    assert!(guard.deadline() >= extended, "cut short by {:?}", extended - guard.deadline());
+}
+
+#[test]
+fn an_owner_is_written_as_its_instance_and_a_number() {
+    let [one, other] = [Owner::new("here/7"), Owner::new("here/7")];
+    let text = one.to_string();
+    assert_eq!((one.instance(), Owner::instance_of(&text)), ("here/7", "here/7"));
+    let number = text.strip_prefix("here/7/").unwrap();
+    assert!(number.len() == 32 && number.bytes().all(|digit| digit.is_ascii_hexdigit()), "{text}");
+    assert!(one != other && text != other.to_string());
 }

@@ -35,7 +35,7 @@ impl Rows {
             "INSERT INTO locks (name, owner, version, ttl_ms, acquired_at, renewed_at) VALUES (?, ?, ?, ?, {now}, {now})"
         );
         let version = fastrand::i64(1..i64::MAX / 2);
-        let values = || vec![name.as_str().into(), owner.as_str().into(), version.into(), millis(ttl).into()];
+        let values = || vec![name.as_str().into(), owner.to_string().into(), version.into(), millis(ttl).into()];
         if self.db.backend() == DbBackend::MySql {
             // A row that is there stays as it is, and its version comes with the answer: an insert has none to tell. It
             // takes one lock at once, where a plain insert takes two and meets others between them.
@@ -61,7 +61,7 @@ impl Rows {
         );
         let values = || {
             vec![
-                owner.as_str().into(),
+                owner.to_string().into(),
                 millis(ttl).into(),
                 name.as_str().into(),
                 from.owner.as_str().into(),
@@ -77,13 +77,13 @@ impl Rows {
         let sql = format!(
             "UPDATE locks SET version = version + 1, ttl_ms = ?, renewed_at = {now} WHERE name = ? AND owner = ?"
         );
-        let values = || vec![millis(ttl).into(), name.as_str().into(), owner.as_str().into()];
+        let values = || vec![millis(ttl).into(), name.as_str().into(), owner.to_string().into()];
         Ok(self.execute(&sql, values).await?.rows_affected() == 1)
     }
 
     /// Gives a lock back.
     pub(super) async fn delete(&self, name: &LockName, owner: &Owner) -> Result<bool, DatabaseError> {
-        let values = || vec![name.as_str().into(), owner.as_str().into()];
+        let values = || vec![name.as_str().into(), owner.to_string().into()];
         let done = self.execute("DELETE FROM locks WHERE name = ? AND owner = ?", values).await?;
         Ok(done.rows_affected() == 1)
     }

@@ -167,7 +167,7 @@ impl LockStore for SessionStore {
         if self.extend(name, owner, ttl).await? {
             return Ok(Attempt::Granted { since });
         }
-        let instance = Owner::instance_of(owner.as_str());
+        let instance = owner.instance();
         let place = store.turns.enter(name);
         // Of those who are willing to wait, only the first asks.
         let turn = async { if wait.is_zero() { None } else { Some(place.turn().await) } };
@@ -258,7 +258,7 @@ impl LockStore for SessionStore {
         drop(lent);
         let mine: Vec<(LockName, String)> = {
             let held = store.held();
-            held.keys().map(|(name, owner)| (name.clone(), Owner::instance_of(owner.as_str()).to_owned())).collect()
+            held.keys().map(|(name, owner)| (name.clone(), owner.instance().to_owned())).collect()
         };
         let mut locks = match asked {
             Some(mut locks) => {

@@ -118,7 +118,7 @@ impl Inner {
             return Ok(if inserted { Answer::Granted(since) } else { Answer::Held(Duration::ZERO) });
         };
         let since = Instant::now();
-        if row.owner == owner.as_str() {
+        if row.owner == owner.to_string() {
             // Its own, from a call whose answer was lost. The lease begins anew for those who watch it, too.
             let kept = self.rows.extend(name, owner, ttl).await?;
             return Ok(if kept { Answer::Granted(since) } else { Answer::Held(Duration::ZERO) });
