@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use redis::Value;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -18,8 +19,6 @@ use crate::config::{RedisTopology, RedisUrl};
 /// The pauses between probes while the circuit is open: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How many nodes of a cluster are asked, one after the other, before none is said to answer.
-const ATTEMPTS: usize = 3;
 
 /// The one connection that the clones of a handle share, and what is known of the servers behind it.
 ///
@@ -266,16 +265,20 @@ impl Connection {
         Ok(link)
     }
 
-    /// A cluster's shards, as the first node that answers knows them.
+    /// A cluster's shards, as the first node that answers knows them. All of them are asked: one that is drawn by chance may be
+    /// the one that is silent, and again the next time.
     async fn shards(&self, link: &mut Link) -> Result<Vec<Shard>, RedisError> {
-        let mut failure = None;
-        for _ in 0..ATTEMPTS {
-            match self.ask::<Value>(link, redis::cmd("CLUSTER").arg("SLOTS")).await {
-                Ok(slots) => return Ok(Shard::read(slots)),
-                Err(error) => failure = Some(error),
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        if let Link::Cluster(nodes) = link {
+            let everywhere = (MultipleNodeRoutingInfo::AllNodes, Some(ResponsePolicy::OneSucceeded));
+            let answer = nodes.route_command(slots.clone(), RoutingInfo::MultiNode(everywhere));
+            if let Ok(Ok(slots)) = timeout(self.options.command_timeout, answer).await {
+                return Ok(Shard::read(slots));
             }
         }
-        Err(failure.unwrap_or_else(|| self.refused()))
+        // It may have lost all the nodes that it knew; then this looks for them anew.
+        self.ask::<Value>(link, &slots).await.map(Shard::read)
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, link: &mut Link, cmd: &redis::Cmd) -> Result<T, RedisError> {
