@@ -41,6 +41,8 @@ pub enum RedisErrorKind {
     Full,
     /// Wrong user or password, or a right that is missing (`-WRONGPASS`, `-NOAUTH`, `-NOPERM`).
     PermissionDenied,
+    /// Its certificate is not trusted, or is for another host.
+    Untrusted,
     /// The key holds a value of another type (`-WRONGTYPE`).
     WrongType,
     /// Anything else: see the source.
@@ -61,6 +63,7 @@ impl RedisErrorKind {
             Self::ReadOnly => "read_only",
             Self::Full => "full",
             Self::PermissionDenied => "permission_denied",
+            Self::Untrusted => "untrusted",
             Self::WrongType => "wrong_type",
             Self::Other => "other",
         }
@@ -137,7 +140,20 @@ impl RedisError {
     }
 }
 
+/// Whether the server was not believed to be the one that was meant.
+pub(super) fn is_untrusted(error: &redis::RedisError) -> bool {
+    // The crate shares what it wraps.
+    let shared = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
+    let io = shared.and_then(|shared| shared.downcast_ref::<std::io::Error>());
+    let tls = io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 fn kind_of(error: &redis::RedisError) -> RedisErrorKind {
+    if is_untrusted(error) {
+        return RedisErrorKind::Untrusted;
+    }
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::BusyLoading) => RedisErrorKind::Loading,
         ErrorKind::Server(ServerErrorKind::ReadOnly) => RedisErrorKind::ReadOnly,
@@ -187,6 +203,13 @@ impl fmt::Display for RedisError {
                 )
             }
             RedisErrorKind::PermissionDenied => write!(f, "Redis at {server} refuses access: check user and password"),
+            RedisErrorKind::Untrusted => {
+                write!(
+                    f,
+                    "the certificate of Redis at {server} is not trusted for that host: name its authority's file in \
+                     SSL_CERT_FILE or install it on this machine, and use a host that it is for"
+                )
+            }
             RedisErrorKind::WrongType => write!(f, "a key in Redis at {server} holds a value of another type"),
             RedisErrorKind::Other => write!(f, "Redis at {server} refused"),
         }

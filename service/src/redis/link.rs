@@ -8,6 +8,7 @@ use redis::{
 };
 
 use super::client::Options;
+use super::error::is_untrusted;
 use crate::config::{RedisTopology, RedisUrl};
 
 /// A connection that many callers share: to one server, or to the nodes of a cluster.
@@ -64,7 +65,7 @@ async fn reason(url: &RedisUrl, options: &Options) -> Option<RedisError> {
         async move { node.get_multiplexed_async_connection_with_config(&config).await.err() }
     });
     let errors = futures::future::join_all(attempts).await.into_iter().flatten();
-    errors.into_iter().find(|error| error.kind() != ErrorKind::Io)
+    errors.into_iter().find(|error| error.kind() != ErrorKind::Io || is_untrusted(error))
 }
 
 /// The crate asks rustls for the provider of the process, and rustls panics if there is none and it cannot choose one: with

@@ -32,6 +32,7 @@ mod redis_sentinel;
 mod report;
 mod scratch;
 mod server;
+mod tls;
 mod wait;
 
 pub use backend::{Backend, redis_url};
@@ -48,4 +49,5 @@ pub use redis_sentinel::RedisSentinel;
 pub use report::available;
 pub use scratch::clean_up;
 pub use server::{Kind, Server};
+pub use tls::Tls;
 pub use wait::eventually;

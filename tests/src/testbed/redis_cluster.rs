@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::error::Error;
 use super::redis::Redis;
 use super::server::{self, Server};
+use super::tls::Tls;
 use super::{port, redis::ask};
 
 /// A cluster's slots, each held by one master.
@@ -23,6 +24,8 @@ pub struct RedisCluster {
     /// As many as there are masters, in their order, or none.
     replicas: Vec<Server>,
     password: String,
+    /// Where each master takes encrypted connections, in their order; none if they take plain ones only.
+    tls_ports: Vec<u16>,
 }
 
 impl RedisCluster {
@@ -57,16 +60,45 @@ impl RedisCluster {
         };
         let masters_started = nodes(masters).await?;
         let replicas = if replicas { nodes(masters).await? } else { Vec::new() };
-        let cluster = Self { masters: masters_started, replicas, password };
+        let cluster = Self { masters: masters_started, replicas, password, tls_ports: Vec::new() };
         cluster.introduce().await?;
         Ok(cluster)
     }
 
-    /// Where a client connects: `redis-cluster://:PASSWORD@HOST:PORT,HOST:PORT,...`, all nodes named.
+    /// Starts this many masters without replicas that encrypt what they say to clients and to one another, with settings of
+    /// `redis.conf` for every node.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_tls(masters: u16, tls: &Tls, settings: &[(&str, &str)]) -> Result<Self, Error> {
+        let password = server::password();
+        let (mut nodes, mut tls_ports) = (Vec::new(), Vec::new());
+        for _ in 0..masters {
+            let tls_port = port::free()?;
+            let tls = tls.settings(tls_port);
+            let all: Vec<_> =
+                tls.iter().map(|(name, value)| (*name, value.as_str())).chain(settings.to_vec()).collect();
+            nodes.push(node(&password, &all).await?);
+            tls_ports.push(tls_port);
+        }
+        let cluster = Self { masters: nodes, replicas: Vec::new(), password, tls_ports };
+        cluster.introduce().await?;
+        Ok(cluster)
+    }
+
+    /// Where a client connects: `redis-cluster://:PASSWORD@HOST:PORT,HOST:PORT,...`, all nodes named; `rediss-cluster://` if
+    /// they encrypt.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.nodes().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis-cluster://:{}@{}", self.password, hosts.join(","))
+        let scheme = if self.tls_ports.is_empty() { "redis-cluster" } else { "rediss-cluster" };
+        let hosts: Vec<String> = (0..self.nodes().count()).map(|at| format!("127.0.0.1:{}", self.port(at))).collect();
+        format!("{scheme}://:{}@{}", self.password, hosts.join(","))
+    }
+
+    /// The port that clients and the other nodes use of the node at this place of [`nodes`](Self::nodes).
+    fn port(&self, at: usize) -> u16 {
+        let plain = || self.nodes().nth(at).map_or(0, Server::port);
+        self.tls_ports.get(at).copied().unwrap_or_else(plain)
     }
 
     /// Those that were masters at the start, in the order of their slots.
@@ -127,10 +159,10 @@ impl RedisCluster {
             first = last + 1;
         }
         let Some(one) = self.masters.first() else { return Ok(()) };
-        for other in self.nodes().skip(1) {
+        for (at, other) in self.nodes().enumerate().skip(1) {
             let bus: Vec<String> = asked(other, redis::cmd("CONFIG").arg("GET").arg("cluster-port")).await?;
             let bus = bus.last().cloned().unwrap_or_default();
-            order(one, redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(other.port()).arg(bus)).await?;
+            order(one, redis::cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(self.port(at)).arg(bus)).await?;
         }
         let all = self.nodes().count();
         self.until(|info| info.contains(&format!("cluster_known_nodes:{all}\r"))).await?;

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::binaries;
 use super::error::Error;
 use super::redis::{Redis, ask};
 use super::server::{self, Kind, Plan, Server};
+use super::tls::Tls;
+use super::{binaries, port};
 
 /// The name that the sentinels know the master by.
 const MASTER: &str = "main";
+const SERVERS: usize = 3;
 const SENTINELS: usize = 3;
 /// How many sentinels must agree that the master is down.
 const QUORUM: usize = 2;
@@ -25,6 +27,8 @@ pub struct RedisSentinel {
     servers: Vec<Server>,
     sentinels: Vec<Server>,
     password: String,
+    /// Where the servers and then the sentinels take encrypted connections; none if they take plain ones only.
+    tls_ports: Vec<u16>,
 }
 
 impl RedisSentinel {
@@ -34,26 +38,65 @@ impl RedisSentinel {
     /// # Errors
     /// See [`Kind::start`]; also if they do not find one another in a minute.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_with(None, &[]).await
+    }
+
+    /// The same; they encrypt what they say to clients and to one another, and the servers have these settings of
+    /// `redis.conf`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_tls(tls: &Tls, settings: &[(&str, &str)]) -> Result<Self, Error> {
+        Self::start_with(Some(tls), settings).await
+    }
+
+    async fn start_with(tls: Option<&Tls>, settings: &[(&str, &str)]) -> Result<Self, Error> {
         let password = server::password();
-        let common = [("requirepass", password.as_str()), ("masterauth", &password), ("repl-diskless-sync-delay", "0")];
-        let master = Redis::start_with(&common).await?;
-        let place = format!("127.0.0.1 {}", master.port());
-        let replica = [common.as_slice(), &[("replicaof", &place)]].concat();
-        let (one, two) = tokio::try_join!(Redis::start_with(&replica), Redis::start_with(&replica))?;
-        let mut sentinels = Vec::new();
-        for _ in 0..SENTINELS {
-            sentinels.push(Kind::Redis.start_plan(sentinel(&place, &password)?).await?);
+        let mut tls_ports = Vec::new();
+        let mut encryption = Vec::new();
+        if let Some(tls) = tls {
+            for _ in 0..SERVERS + SENTINELS {
+                tls_ports.push(port::free()?);
+            }
+            encryption = tls_ports.iter().map(|port| tls.settings(*port)).collect();
         }
-        let all = Self { servers: vec![master, one, two], sentinels, password };
+        let common = [("requirepass", password.as_str()), ("masterauth", &password), ("repl-diskless-sync-delay", "0")];
+        let (mut servers, mut place): (Vec<Server>, _) = (Vec::new(), String::new());
+        for at in 0..SERVERS {
+            let mut all = [common.as_slice(), settings].concat();
+            all.extend(encryption.get(at).into_iter().flatten().map(|(name, value)| (*name, value.as_str())));
+            if at > 0 {
+                all.push(("replicaof", &place));
+            }
+            let server = Redis::start_with(&all).await?;
+            if at == 0 {
+                place = format!("127.0.0.1 {}", tls_ports.first().copied().unwrap_or(server.port()));
+            }
+            servers.push(server);
+        }
+        let mut sentinels = Vec::new();
+        for at in SERVERS..SERVERS + SENTINELS {
+            let encryption = encryption.get(at).map_or(&[][..], |settings| settings);
+            sentinels.push(Kind::Redis.start_plan(sentinel(&place, &password, encryption)?).await?);
+        }
+        let all = Self { servers, sentinels, password, tls_ports };
         all.until_known().await?;
         Ok(all)
     }
 
-    /// Where a client connects: `redis-sentinel://:PASSWORD@SENTINEL,SENTINEL,SENTINEL?master=main`.
+    /// Where a client connects: `redis-sentinel://:PASSWORD@SENTINEL,SENTINEL,SENTINEL?master=main`; `rediss-sentinel://` if
+    /// they encrypt.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.sentinels.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis-sentinel://:{}@{}/0?master={MASTER}", self.password, hosts.join(","))
+        let scheme = if self.tls_ports.is_empty() { "redis-sentinel" } else { "rediss-sentinel" };
+        let hosts = self.sentinels.iter().enumerate();
+        let hosts = hosts.map(|(at, node)| format!("127.0.0.1:{}", self.port(SERVERS + at, node)));
+        format!("{scheme}://:{}@{}/0?master={MASTER}", self.password, hosts.collect::<Vec<_>>().join(","))
+    }
+
+    /// The port that clients and the others use of a server or, after those, of a sentinel.
+    fn port(&self, at: usize, server: &Server) -> u16 {
+        self.tls_ports.get(at).copied().unwrap_or(server.port())
     }
 
     /// The master and its replicas; the first was the master at the start.
@@ -80,7 +123,7 @@ impl RedisSentinel {
         }
         named.dedup();
         let [port] = named.as_slice() else { return None };
-        self.servers.iter().find(|server| server.port() == *port)
+        self.servers.iter().enumerate().find(|(at, server)| self.port(*at, server) == *port).map(|(_, server)| server)
     }
 
     async fn until_known(&self) -> Result<(), Error> {
@@ -111,7 +154,7 @@ impl RedisSentinel {
     }
 }
 
-fn sentinel(master: &str, password: &str) -> Result<Plan, Error> {
+fn sentinel(master: &str, password: &str, encryption: &[(&str, String)]) -> Result<Plan, Error> {
     let program = binaries::program(Kind::Redis, "redis-server")?;
     let directory = server::room(Kind::Redis, None)?;
     let mut configuration = format!("dir \"{}\"\nbind 127.0.0.1\n", directory.display());
@@ -123,6 +166,9 @@ fn sentinel(master: &str, password: &str) -> Result<Plan, Error> {
         format!("parallel-syncs {MASTER} 2"),
     ] {
         let _ = writeln!(configuration, "sentinel {line}");
+    }
+    for (name, value) in encryption {
+        let _ = writeln!(configuration, "{name} {value}");
     }
     let path = directory.join("sentinel.conf");
     std::fs::write(&path, configuration).map_err(Error::io(format!("writing {}", path.display())))?;

@@ -30,7 +30,7 @@ pub(crate) async fn cluster() -> Option<Redis> {
 }
 
 /// A handle that waits for as long as a busy machine may take: for claims about answers.
-fn patient(url: &str) -> Redis {
+pub(crate) fn patient(url: &str) -> Redis {
     let options = Options { connect_timeout: Duration::from_secs(30), command_timeout: Duration::from_secs(30) };
     Redis::new(url.parse().unwrap(), options)
 }

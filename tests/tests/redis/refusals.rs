@@ -18,7 +18,7 @@ fn with_password(url: &str, password: &str) -> String {
 }
 
 /// All that an error and a handle say of themselves.
-fn words(error: &dyn std::error::Error, redis: &stanchion::redis::Redis) -> String {
+pub(crate) fn words(error: &dyn std::error::Error, redis: &stanchion::redis::Redis) -> String {
     let mut words = format!("{redis:?} {error:?} {error}");
     let mut source = error.source();
     while let Some(error) = source {
