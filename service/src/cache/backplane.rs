@@ -143,17 +143,18 @@ impl Core {
                         self.count(&message.targets);
                         self.invalidate_here(&message.targets);
                     }
-                    self.hear_number(number);
+                    self.hear_number(number, level2);
                 }
                 None => {
                     self.forget();
                     *self.backplane.lock() = Reach::default();
+                    level2.wanted.notify_one();
                 }
             },
         }
     }
 
-    fn hear_number(&self, number: u64) {
+    fn hear_number(&self, number: u64, level2: &Level2) {
         let mut reach = self.backplane.lock();
         match reach.last {
             // The proof that is to come finds out where the numbers are.
@@ -162,11 +163,13 @@ impl Core {
                 self.forget();
                 *reach = Reach::default();
             }
+            // It was under way when the proof came, or the numbers have begun anew: the next proof says which.
+            Some(last) if number <= last => level2.wanted.notify_one(),
             Some(last) => {
-                if number > last + 1 {
+                if number - last > 1 {
                     self.forget();
                 }
-                let last = last.max(number);
+                let last = number;
                 reach.last = Some(last);
                 if let Some((sequence, asked)) = reach.pending
                     && last >= sequence

@@ -346,9 +346,10 @@ fn collect_runs(info: &Value, runs: &mut Vec<String>) {
     }
 }
 
-/// Where the numbers of announcements begin when Redis has lost them: nowhere that they have been.
+/// Where the numbers of announcements begin when Redis has lost them: nowhere that they have been. They have fifteen digits
+/// at most: Lua counts in doubles.
 fn random_base() -> u64 {
-    fastrand::u64(1 << 40..1 << 50)
+    fastrand::u64(1 << 40..1 << 49)
 }
 
 fn number(number: u64) -> Vec<u8> {

@@ -64,7 +64,8 @@ pub(super) static TAG: Script = Script::new(
     return g",
 );
 
-/// Numbers and sends an announcement. A server that is full and cannot count sends 0, which all take for a gap.
+/// Numbers and sends an announcement. Where it cannot be counted (the server is full, or what stands there is no number of
+/// ours) it has the number 0, which all take for a gap.
 ///
 /// Key: the last number. Arguments: where to begin if there is none, the channel, the message.
 pub(super) static ANNOUNCE: Script = Script::new(
@@ -72,18 +73,19 @@ pub(super) static ANNOUNCE: Script = Script::new(
     "local n = redis.pcall('GET', KEYS[1])
     if not n then redis.pcall('SET', KEYS[1], ARGV[1]) end
     n = redis.pcall('INCR', KEYS[1])
-    if type(n) == 'table' then redis.call('DEL', KEYS[1]) n = 0 end
+    if type(n) == 'table' or n < 1 or n >= 1e15 then redis.call('DEL', KEYS[1]) n = 0 end
     n = string.format('%.0f', n)
     redis.call('PUBLISH', ARGV[2], n .. '|' .. ARGV[3])
     return n",
 );
 
-/// The last number; 0 if the server is full and cannot keep one. Key: it. Argument: where to begin if there is none.
+/// The last number; 0 if the server is full and cannot keep one. What is no number of ours is deleted. Key: it. Argument:
+/// where to begin if there is none.
 pub(super) static SEQUENCE: Script = Script::new(
     "cache.sequence",
     "local n = redis.pcall('GET', KEYS[1])
-    if type(n) == 'string' and string.find(n, '^[1-9]%d*$') then return n end
-    redis.call('DEL', KEYS[1])
+    if type(n) == 'string' and #n <= 15 and string.match(n, '^[1-9]%d*$') then return n end
+    if n then redis.call('DEL', KEYS[1]) end
     if redis.pcall('SET', KEYS[1], ARGV[1]).err then return '0' end
     return ARGV[1]",
 );

@@ -1,7 +1,10 @@
 //! The cache, alone and over Redis: what is loaded once, what is never served again, and what holds when Redis fails.
 
+mod announcements;
 mod backplane;
 mod bad_input;
+mod closing;
+mod cluster_faults;
 mod domains;
 mod failsafe;
 mod flights;
@@ -10,9 +13,12 @@ mod generations;
 mod interleavings;
 mod l2;
 mod lives;
+mod losses;
 mod nodes;
 mod owed;
 mod runtimes;
+mod shared_work;
 mod statistics;
 mod topologies;
 mod transactions;
+mod work;

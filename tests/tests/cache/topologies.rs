@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use stanchion::cache::{Cache, Namespace, Target};
+use stanchion::cache::{Cache, Namespace, Target, Told};
 use stanchion_tests::testbed::{RedisCluster, RedisSentinel, available, eventually};
+use tokio::time::sleep;
 
 use super::nodes::{node, numbers, prefix, ready};
+use super::work::Work;
 
 /// What the cache is before: a number, the same for every key.
 #[derive(Clone, Default)]
@@ -89,4 +92,31 @@ async fn over_sentinels_nothing_old_is_read_after_a_failover() {
     }
     agree(&nodes, &origin, 0..30, number).await;
     is_invalidated_everywhere(&nodes, &origin).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_sentinels_a_failover_under_load_lets_nothing_old_be_read() {
+    let Some(sentinel) = available(RedisSentinel::start().await) else { return };
+    let prefix = prefix();
+    let nodes = [node(&sentinel.url(), &prefix), node(&sentinel.url(), &prefix)];
+    for node in &nodes {
+        ready(node).await;
+    }
+    let work = Work::over(&nodes);
+    let seen = work.during(async {
+        sleep(Duration::from_millis(300)).await;
+        let killed = Instant::now();
+        sentinel.servers()[0].kill();
+        for node in &nodes {
+            let told = async || node.invalidate([Target::tag("any")]).await == Told::Everywhere;
+            eventually("another server is told", told).await;
+            ready(node).await;
+        }
+        println!("  every node used the new master {:?} after the old one was killed", killed.elapsed());
+        sentinel.servers()[0].restart().await.unwrap();
+        for node in &nodes {
+            ready(node).await;
+        }
+    });
+    seen.await.check("the master killed, and back as a replica");
 }
