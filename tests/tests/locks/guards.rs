@@ -11,6 +11,8 @@ use stanchion::types::Timestamp;
 use stanchion_tests::Stage;
 use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 
+use crate::faults::is_lost_in_time;
+
 fn locks() -> Locks {
     Locks::new(Arc::new(InProcess::new()), "here")
 }
@@ -22,13 +24,14 @@ fn millis(millis: u64) -> Duration {
 #[tokio::test]
 async fn a_lock_ends_at_its_bound_and_is_not_taken_again() {
     let locks = locks();
-    let options = LockOptions::ttl(millis(100)).renew_for(millis(350));
+    // Long enough for a machine that is busy to renew it in time.
+    let options = LockOptions::ttl(millis(500)).renew_for(millis(1_750));
     let begun = Instant::now();
     let guard = locks.acquire("a", options).await.unwrap();
     let lost = guard.lost();
     lost.cancelled().await;
     let took = begun.elapsed();
-    assert!(took > millis(200), "it was renewed: {took:?}");
+    assert!(took > millis(1_000), "it was renewed: {took:?}");
     assert!(!guard.is_held());
     let next = locks.acquire("a", LockOptions::ttl(millis(100))).await.unwrap();
     assert!(!guard.is_held() && next.is_held());
@@ -42,9 +45,7 @@ async fn a_lock_ends_at_its_bound_and_is_not_taken_again() {
 async fn without_renewal_a_lock_is_lost_before_its_deadline() {
     let guard = locks().acquire("a", LockOptions::ttl(millis(500)).no_renewal()).await.unwrap();
     let deadline = guard.deadline();
-    guard.lost().cancelled().await;
-    let now = Instant::now();
-    assert!(now <= deadline, "{:?} late", now - deadline);
+    is_lost_in_time("not renewed", &guard).await;
     assert_eq!(guard.deadline(), deadline);
 }
 
