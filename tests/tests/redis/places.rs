@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use stanchion::redis::{Event, Options, Redis, Subscription};
 use stanchion_tests::testbed::{self, RedisCluster, RedisSentinel, Server, available};
@@ -43,7 +44,12 @@ pub(crate) fn handle(url: &str) -> Redis {
 
 /// The server itself, past the room.
 pub(crate) async fn raw(url: &str) -> MultiplexedConnection {
-    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+    try_raw(url).await.unwrap()
+}
+
+/// The same, of a server that may be closing its connections.
+pub(crate) async fn try_raw(url: &str) -> RedisResult<MultiplexedConnection> {
+    redis::Client::open(url)?.get_multiplexed_async_connection().await
 }
 
 /// A key that nothing else uses.
