@@ -27,6 +27,7 @@ mod m20261120_000012_append_only_times;
 mod m20261120_000013_partitions;
 mod m20261121_000014_cache_invalidations;
 mod m20261121_000015_locks;
+mod m20261129_000016_instances_exchange;
 
 pub use connect::{ConnectError, connect};
 pub use migrator::Migrator;

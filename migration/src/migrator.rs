@@ -25,6 +25,7 @@ fn all() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(crate::m20261120_000013_partitions::Migration),
         Box::new(crate::m20261121_000014_cache_invalidations::Migration),
         Box::new(crate::m20261121_000015_locks::Migration),
+        Box::new(crate::m20261129_000016_instances_exchange::Migration),
     ]
 }
 

@@ -14,6 +14,8 @@ pub struct Model {
     /// The instance's configured id.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Text<64>,
+    /// The exchange that it trades on; not known of one that a version before this column has registered.
+    pub exchange: Option<Text<32>>,
     /// Its place among the slots, from 0.
     pub slot: i32,
     /// How many slots there are.

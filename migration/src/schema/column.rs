@@ -38,6 +38,13 @@ impl Column {
         self
     }
 
+    /// As a table's statement has it: name, type, whether it may be null, default.
+    pub(super) fn sql(&self, dialect: Dialect) -> String {
+        let null = if self.nullable { "NULL" } else { "NOT NULL" };
+        let default = self.default.map(|literal| format!(" DEFAULT {literal}")).unwrap_or_default();
+        format!("{} {} {null}{default}", dialect.quote(self.name), self.kind.sql(dialect))
+    }
+
     /// No two rows have the same value; nulls are no values.
     pub const fn unique(mut self) -> Self {
         self.unique = true;

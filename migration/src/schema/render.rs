@@ -1,4 +1,4 @@
-use super::column::{Column, Kind};
+use super::column::Kind;
 use super::table::{ForeignKey, PartialUnique};
 use super::{Dialect, OnDelete, Table};
 
@@ -12,7 +12,7 @@ impl Table {
         if self.has_docid(dialect) {
             items.push("\"docid\" integer PRIMARY KEY AUTOINCREMENT".into());
         }
-        items.extend(self.columns.iter().map(|column| self.column_sql(column, dialect)));
+        items.extend(self.columns.iter().map(|column| column.sql(dialect)));
         items.push(self.primary_key_sql(dialect));
         items.extend(self.all_uniques().map(|columns| self.unique_sql(&columns, dialect)));
         items.extend(self.foreign_keys.iter().map(|key| self.foreign_key_sql(key, dialect)));
@@ -67,12 +67,6 @@ impl Table {
                 dialect.binary_collation()
             ),
         }
-    }
-
-    fn column_sql(&self, column: &Column, dialect: Dialect) -> String {
-        let null = if column.nullable { "NULL" } else { "NOT NULL" };
-        let default = column.default.map(|literal| format!(" DEFAULT {literal}")).unwrap_or_default();
-        format!("{} {} {null}{default}", dialect.quote(column.name), column.kind.sql(dialect))
     }
 
     fn primary_key_sql(&self, dialect: Dialect) -> String {

@@ -15,6 +15,8 @@ use crate::types::{AtColumn, Text, Timestamp};
 pub struct NewInstance {
     /// Its configured id.
     pub id: Text<64>,
+    /// The exchange that it trades on.
+    pub exchange: Text<32>,
     /// Its place among the slots, from 0.
     pub slot: u16,
     /// How many slots there are.
@@ -28,14 +30,15 @@ pub struct NewInstance {
 /// Makes an instance known as started at `now`; one that was known begins a new life under its id. One round trip.
 ///
 /// # Errors
-/// [`Error::Value`] for a blank id; [`Error::Invalid`] for a slot that there is not; those of the database.
+/// [`Error::Value`] for a blank id or exchange; [`Error::Invalid`] for a slot that there is not; those of the database.
 pub async fn register(db: &impl ConnectionTrait, instance: NewInstance, now: Timestamp) -> Result<(), Error> {
-    let NewInstance { id, slot, slots, role, address } = instance;
+    let NewInstance { id, exchange, slot, slots, role, address } = instance;
     if slot >= slots {
         return Err(Error::Invalid(format!("there is no slot {slot} among {slots}, which are numbered from 0")));
     }
     let row = Instance {
         id: id.non_blank().at("instances.id")?,
+        exchange: Some(exchange.non_blank().at("instances.exchange")?),
         slot: i32::from(slot),
         slots: i32::from(slots),
         role,
@@ -48,6 +51,7 @@ pub async fn register(db: &impl ConnectionTrait, instance: NewInstance, now: Tim
     };
     let mut replace = OnConflict::column(Column::Id);
     replace.update_columns([
+        Column::Exchange,
         Column::Slot,
         Column::Slots,
         Column::Role,
@@ -102,15 +106,17 @@ pub async fn instances(db: &impl ConnectionTrait, alive_since: Option<Timestamp>
     Ok(select.all(db).await?)
 }
 
-/// The active instances among so many slots, those first that were heard of last; 1,000 at most: who died long ago, under
-/// ids that nobody has any more, does not hide who lives. One round trip.
+/// The active instances of an exchange among so many slots, those first that were heard of last; 1,000 at most: who died long
+/// ago, under ids that nobody has any more, does not hide who lives. Those whose exchange is not known, since a version that
+/// did not say it has registered them, are among them. One round trip.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn actives(db: &impl ConnectionTrait, slots: u16) -> Result<Vec<Instance>, Error> {
+pub(super) async fn actives(db: &impl ConnectionTrait, exchange: &Text<32>, slots: u16) -> Result<Vec<Instance>, Error> {
     let select = Entity::find()
         .filter(Column::Role.eq(InstanceRole::Active))
         .filter(Column::Slots.eq(i32::from(slots)))
+        .filter(Column::Exchange.eq(exchange.clone()).or(Column::Exchange.is_null()))
         .order_by_desc(Column::HeartbeatAt)
         .order_by_asc(Column::Id)
         .limit(u64::from(MAX_LIMIT));

@@ -29,6 +29,7 @@ on_every_backend! {
     a_run_that_is_dropped_holds_nothing,
     two_processes_under_one_id_do_not_take_turns,
     many_instances_that_died_long_ago_hide_none_that_lives,
+    an_instance_of_another_exchange_serves_none_of_this_one,
     many_symbols_are_held_under_fences_of_their_own,
     a_database_that_hangs_holds_up_no_end,
 }
@@ -241,6 +242,7 @@ async fn many_instances_that_died_long_ago_hide_none_that_lives(database: TestDa
         for number in 0..1_001 {
             let instance = NewInstance {
                 id: format!("gone-{number}").parse().unwrap(),
+                exchange: "binance".parse().unwrap(),
                 slot: 0,
                 slots: 2,
                 role: InstanceRole::Active,
@@ -258,6 +260,24 @@ async fn many_instances_that_died_long_ago_hide_none_that_lives(database: TestDa
     holds(second.desk(), &["DOTUSDT", "XRPETH"]).await;
     assert!(spare.desk().holding("XRPETH").is_none() && spare.desk().holding("ETHUSDT").is_some());
     for instance in [second, spare] {
+        instance.end().await;
+    }
+}
+
+async fn an_instance_of_another_exchange_serves_none_of_this_one(database: TestDatabase) {
+    let elsewhere = |config: &mut Config| config.trading.exchange = "okx".to_owned();
+    let other = Instance::start(&database, "okx-0", 0, elsewhere).await;
+    holds(other.desk(), &["BTCUSDT", "ETHUSDT"]).await;
+    let spare = Instance::start(&database, "spare", 0, standby).await;
+    holds(spare.desk(), &SYMBOLS).await;
+    let row = other.app.trading().instance("okx-0").await.unwrap();
+    assert_eq!(row.exchange.as_deref(), Some("okx"));
+    // One that an earlier version has registered, which did not say where it trades, may be of this exchange.
+    let forgotten = "UPDATE instances SET exchange = NULL WHERE id = 'okx-0'";
+    other.app.db(Domain::Trading).writer().execute_unprepared(forgotten).await.unwrap();
+    let given_back = async || spare.desk().symbols().borrow().keys().eq(["DOTUSDT", "XRPETH"]);
+    eventually("its slot counts as served", given_back).await;
+    for instance in [other, spare] {
         instance.end().await;
     }
 }

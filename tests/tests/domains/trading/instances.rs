@@ -36,6 +36,7 @@ async fn an_instance_makes_itself_known(database: TestDatabase) {
     let trading = stage.app.trading();
     let instance = |id: &str, slot| NewInstance {
         id: text(id),
+        exchange: text("binance"),
         slot,
         slots: 3,
         role: InstanceRole::Active,

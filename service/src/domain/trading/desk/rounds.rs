@@ -17,7 +17,6 @@ use crate::types::{AtColumn, Text, Timestamp};
 /// The work of one run of a desk, and what it remembers between rounds.
 pub(super) struct Rounds<'a> {
     desk: &'a Desk,
-    exchange: Text<32>,
     me: NewInstance,
     /// The symbols it may ever hold, each with the slot whose share it is.
     wanted: BTreeMap<Text<32>, u16>,
@@ -49,6 +48,7 @@ impl<'a> Rounds<'a> {
         };
         let me = NewInstance {
             id: inner.instance.id.parse::<Text<64>>().and_then(Text::non_blank).at("instances.id")?,
+            exchange: inner.trading.exchange.parse::<Text<32>>().and_then(Text::non_blank).at("instances.exchange")?,
             slot: slot(inner.instance.index)?,
             slots: slot(inner.instance.total)?,
             role,
@@ -71,11 +71,9 @@ impl<'a> Rounds<'a> {
                 wanted.insert(symbol.at("symbol_assignments.symbol")?, slot);
             }
         }
-        let exchange = inner.trading.exchange.parse::<Text<32>>().and_then(Text::non_blank);
         let now = Instant::now();
         Ok(Self {
             desk,
-            exchange: exchange.at("symbol_assignments.exchange")?,
             me,
             wanted,
             rows: BTreeMap::new(),
@@ -173,10 +171,10 @@ impl<'a> Rounds<'a> {
         let db = self.desk.inner.db.writer();
         let mut seen = Seen::default();
         for symbols in missing.chunks(MOST_SYMBOLS) {
-            seen.rows.extend(assignments(db, &self.exchange, symbols).await?);
+            seen.rows.extend(assignments(db, &self.me.exchange, symbols).await?);
         }
         if self.me.role == InstanceRole::Standby {
-            seen.actives = actives(db, self.me.slots).await?;
+            seen.actives = actives(db, &self.me.exchange, self.me.slots).await?;
         }
         seen.missing = missing;
         Ok(seen)
@@ -246,7 +244,7 @@ impl<'a> Rounds<'a> {
                 Some(None) => row.fence == 0,
                 None => false,
             };
-            let (exchange, me) = (&self.exchange, &self.me.id);
+            let (exchange, me) = (&self.me.exchange, &self.me.id);
             let since = Instant::now();
             let taking = self
                 .desk
@@ -299,7 +297,7 @@ impl<'a> Rounds<'a> {
         // Also what was taken by a request whose answer was lost.
         let symbols: Vec<Text<32>> = self.asked.keys().cloned().collect();
         for symbols in symbols.chunks(MOST_SYMBOLS) {
-            match self.in_time(assignments(self.desk.inner.db.writer(), &self.exchange, symbols)).await {
+            match self.in_time(assignments(self.desk.inner.db.writer(), &self.me.exchange, symbols)).await {
                 Ok(mut rows) => {
                     rows.retain(|row| row.instance_id == self.me.id && self.asked.get(&row.symbol) == Some(&row.fence));
                     self.release(&rows).await;
