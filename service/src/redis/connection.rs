@@ -129,13 +129,10 @@ impl Connection {
             | RedisErrorKind::Unavailable
             | RedisErrorKind::Loading
             | RedisErrorKind::ClusterDown => match link {
-                Link::Cluster(_) => self.set_down(slot, error.kind(), link),
                 // A call of an earlier connection says nothing of the present one.
-                Link::Server(_) => {
-                    if self.forget(number) {
-                        self.open(error.kind());
-                    }
-                }
+                Link::Cluster(_) if self.number() == number => self.set_down(slot, error.kind(), link),
+                Link::Server(_) if self.forget(number) => self.open(error.kind()),
+                Link::Cluster(_) | Link::Server(_) => {}
             },
             // A master that was replaced: the next call looks for the new one. A cluster's connection looks by itself.
             RedisErrorKind::ReadOnly if matches!(link, Link::Server(_)) => drop(self.forget(number)),
@@ -290,13 +287,40 @@ impl Connection {
         }
     }
 
-    /// Whether a shard answers; its slots are used again then.
-    async fn ask_shard(&self, link: &mut Link, shard: &Shard) {
-        let Some(key) = shard.key() else { return };
-        if self.ask::<Value>(link, redis::cmd("EXISTS").arg(key)).await.is_ok() {
-            shard.slots().for_each(|slot| self.slots.set_up(slot));
-            self.meter.slots_down(self.slots.down());
+    /// Those of the shards whose slots are down.
+    fn down<'a>(&self, shards: &'a [Shard]) -> Vec<&'a Shard> {
+        shards.iter().filter(|shard| shard.slots().any(|slot| self.slots.is_down(slot))).collect()
+    }
+
+    /// Those of the shards that are down and answer now.
+    async fn answering<'a>(&self, link: &mut Link, shards: &'a [Shard]) -> Vec<&'a Shard> {
+        let mut answering = Vec::new();
+        for shard in self.down(shards) {
+            let Some(key) = shard.key() else { continue };
+            if self.ask::<Value>(link, redis::cmd("EXISTS").arg(key)).await.is_ok() {
+                answering.push(shard);
+            }
         }
+        answering
+    }
+
+    fn set_up(&self, shards: &[&Shard]) {
+        shards.iter().flat_map(|shard| shard.slots()).for_each(|slot| self.slots.set_up(slot));
+        self.meter.slots_down(self.slots.down());
+    }
+
+    /// Another connection to a cluster, if shards answer over it that do not over the present one.
+    async fn replace(self: &Arc<Self>, shards: &[Shard]) -> Option<Link> {
+        let mut link = self.connect().await.ok()?;
+        let answering = self.answering(&mut link, shards).await;
+        if answering.is_empty() {
+            return None;
+        }
+        let mut number = self.connecting.lock().await;
+        *number += 1;
+        self.hold(*number, &link);
+        self.set_up(&answering);
+        Some(link)
     }
 }
 
@@ -328,7 +352,7 @@ async fn probe(connection: Weak<Connection>) {
 
 /// Looks after the slots of a cluster that are down, until none is.
 async fn watch(connection: Weak<Connection>, mut link: Link) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut tried) = (FIRST_PAUSE, Vec::new());
     loop {
         let Some(strong) = connection.upgrade() else { return };
         let shards = match strong.shards(&mut link).await {
@@ -344,8 +368,7 @@ async fn watch(connection: Weak<Connection>, mut link: Link) {
                 return;
             }
         };
-        let down = |shard: &&Shard| shard.slots().any(|slot| strong.slots.is_down(slot));
-        for shard in shards.iter().filter(down) {
+        for shard in strong.down(&shards) {
             shard.slots().for_each(|slot| strong.slots.set_down(slot));
         }
         strong.meter.slots_down(strong.slots.down());
@@ -354,9 +377,15 @@ async fn watch(connection: Weak<Connection>, mut link: Link) {
         pause = (pause * 2).min(LONGEST_PAUSE);
 
         let Some(strong) = connection.upgrade() else { return };
-        let down = |shard: &&Shard| shard.slots().any(|slot| strong.slots.is_down(slot));
-        for shard in shards.iter().filter(down) {
-            strong.ask_shard(&mut link, shard).await;
+        let answering = strong.answering(&mut link, &shards).await;
+        strong.set_up(&answering);
+        // The crate's connection asks a master that fell silent again and again, whoever has taken its place; only one that
+        // is made anew goes by what the cluster says now. Each thing that it says is tried once.
+        if strong.slots.down() > 0 && tried != shards {
+            if let Some(anew) = strong.replace(&shards).await {
+                link = anew;
+            }
+            tried = shards;
         }
         if strong.slots.down() == 0 {
             strong.watched.store(false, Ordering::Release);

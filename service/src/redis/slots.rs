@@ -55,27 +55,29 @@ impl Slots {
 }
 
 /// The slots that one master serves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shard {
+    /// Where it is, as the cluster tells it.
+    master: Value,
     ranges: Vec<(u16, u16)>,
 }
 
 impl Shard {
     /// Reads the answer to `CLUSTER SLOTS`: ranges, each with its master first.
     pub(super) fn read(answer: Value) -> Vec<Self> {
-        let mut shards: Vec<(Value, Self)> = Vec::new();
+        let mut shards: Vec<Self> = Vec::new();
         let Value::Array(ranges) = answer else { return Vec::new() };
         for range in ranges {
             let Value::Array(parts) = range else { continue };
             let mut parts = parts.into_iter();
             let (Some(first), Some(last), Some(master)) = (parts.next(), parts.next(), parts.next()) else { continue };
             let (Ok(first), Ok(last)) = (u16::from_redis_value(first), u16::from_redis_value(last)) else { continue };
-            match shards.iter_mut().find(|(known, _)| *known == master) {
-                Some((_, shard)) => shard.ranges.push((first, last)),
-                None => shards.push((master, Self { ranges: vec![(first, last)] })),
+            match shards.iter_mut().find(|shard| shard.master == master) {
+                Some(shard) => shard.ranges.push((first, last)),
+                None => shards.push(Self { master, ranges: vec![(first, last)] }),
             }
         }
-        shards.into_iter().map(|(_, shard)| shard).collect()
+        shards
     }
 
     pub(super) fn slots(&self) -> impl Iterator<Item = u16> {
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_shard_names_a_key_of_its_own() {
-        let shard = Shard { ranges: vec![(0, 5), (16_000, 16_383)] };
+        let shard = Shard { master: Value::Nil, ranges: vec![(0, 5), (16_000, 16_383)] };
         let slot = of_key(shard.key().unwrap().as_bytes());
         assert!(shard.slots().any(|own| own == slot));
     }

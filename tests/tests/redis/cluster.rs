@@ -109,6 +109,30 @@ async fn a_promoted_replica_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_replaces_a_silent_master_is_found() {
+    let Some(cluster) = available(RedisCluster::start_with_replicas(3).await) else { return };
+    let (redis, keys) = (handle(&cluster.url()), keys(&cluster).await);
+    set_all(&redis, &keys).await;
+
+    // Nothing closes the connections to it, as when its machine has stopped.
+    cluster.masters()[0].pause();
+    let began = Instant::now();
+    eventually("its keys take writes again", async || redis.set(&keys[0][0], b"w", None).await.is_ok()).await;
+    println!("failover: writes go on {:?} after the master was stopped", began.elapsed());
+    for key in &keys[0] {
+        eventually("all of its shard is served", async || redis.get(key).await.is_ok()).await;
+    }
+    set_all(&redis, &keys).await;
+    assert_eq!(redis.circuit(), CircuitState::Closed);
+    redis.ping().await.expect("all masters answer");
+
+    cluster.masters()[0].resume();
+    let joined = async || cluster.is_master(&cluster.masters()[0]).await == Some(false);
+    eventually("the old master is a replica", joined).await;
+    set_all(&redis, &keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_asks_for_all_its_slots_is_down_with_one_of_them() {
     let full = [("cluster-require-full-coverage", "yes")];
     let Some(cluster) = available(RedisCluster::start_with(3, false, &full).await) else { return };
