@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::core::Core;
 use super::level2::Level2;
-use super::target::Message;
+use super::target::{Message, Target};
 use super::time::Tick;
 use crate::redis::{Event, RedisError};
 
@@ -84,7 +84,15 @@ impl Core {
         let connection = level2.redis.connection();
         let proven = level2.is_proven(connection);
         if !proven || level2.is_cluster() {
-            let changed = level2.identify(&level2.servers().await?).await?;
+            let servers = level2.servers().await?;
+            let mut changed = level2.identify(&servers).await?;
+            if !changed && level2.knew_others(&servers) {
+                // Another instance has found out before. Until this one has, it may have told its invalidations to a master
+                // that was replaced and did not know it.
+                level2.tell(&[Target::All]).await?;
+                changed = true;
+            }
+            level2.know(servers);
             if changed || !proven {
                 self.backplane.lock().last = None;
             }

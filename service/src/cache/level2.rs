@@ -30,6 +30,8 @@ pub(super) struct Level2 {
     pub(super) origin: u64,
     /// The connection over which it was last proved that Redis has lost nothing; over any other it is not read. 0: none.
     proven: watch::Sender<u64>,
+    /// The servers of the last proof; empty before the first.
+    servers: Mutex<String>,
     /// Invalidations that it is still to be told, each with a number that is new whenever it is owed again; until then it
     /// is not read.
     owed: Mutex<HashMap<Target, u64>>,
@@ -83,6 +85,7 @@ impl Level2 {
             prefix: prefix.to_owned(),
             origin: fastrand::u64(..),
             proven: watch::Sender::new(0),
+            servers: Mutex::default(),
             owed: Mutex::default(),
             wanted: Notify::new(),
             listening: Notify::new(),
@@ -284,6 +287,16 @@ impl Level2 {
         runs.sort_unstable();
         runs.dedup();
         Ok(runs.join(" "))
+    }
+
+    /// Whether other servers were there at this instance's last proof.
+    pub(super) fn knew_others(&self, servers: &str) -> bool {
+        let known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        !known.is_empty() && *known != servers
+    }
+
+    pub(super) fn know(&self, servers: String) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
     }
 
     /// A cluster's connection stays while its nodes come and go.

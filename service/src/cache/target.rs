@@ -42,7 +42,8 @@ impl Target {
 /// How far an invalidation has come. On this instance it holds in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Redis has it, or there is none. Nothing that a load brings which begins from now on, on any instance, is from before.
+    /// Redis has it, or there is none; the Redis that this instance knows: of a master that was replaced and does not know it,
+    /// the others hear when this instance does. Nothing that a load brings which begins from now on, on any instance, is from before.
     /// What other instances have read goes when they hear of it, at the latest after
     /// [`max_staleness`](super::CacheOptions::max_staleness): values in the process, and of a tag or a namespace also that
     /// Redis's values of it count.

@@ -18,6 +18,7 @@ mod nodes;
 mod owed;
 mod runtimes;
 mod shared_work;
+mod split;
 mod statistics;
 mod topologies;
 mod transactions;

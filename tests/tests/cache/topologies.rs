@@ -95,7 +95,16 @@ async fn over_sentinels_nothing_old_is_read_after_a_failover() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_sentinels_a_failover_under_load_lets_nothing_old_be_read() {
+async fn over_sentinels_a_master_that_is_killed_under_load_lets_nothing_old_be_read() {
+    a_failover_under_load_lets_nothing_old_be_read(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_sentinels_a_master_that_stops_under_load_lets_nothing_old_be_read() {
+    a_failover_under_load_lets_nothing_old_be_read(true).await;
+}
+
+async fn a_failover_under_load_lets_nothing_old_be_read(stops: bool) {
     let Some(sentinel) = available(RedisSentinel::start().await) else { return };
     let prefix = prefix();
     let nodes = [node(&sentinel.url(), &prefix), node(&sentinel.url(), &prefix)];
@@ -105,18 +114,26 @@ async fn over_sentinels_a_failover_under_load_lets_nothing_old_be_read() {
     let work = Work::over(&nodes);
     let seen = work.during(async {
         sleep(Duration::from_millis(300)).await;
-        let killed = Instant::now();
-        sentinel.servers()[0].kill();
+        let (master, failed) = (&sentinel.servers()[0], Instant::now());
+        if stops {
+            master.pause()
+        } else {
+            master.kill()
+        }
         for node in &nodes {
             let told = async || node.invalidate([Target::tag("any")]).await == Told::Everywhere;
             eventually("another server is told", told).await;
             ready(node).await;
         }
-        println!("  every node used the new master {:?} after the old one was killed", killed.elapsed());
-        sentinel.servers()[0].restart().await.unwrap();
+        println!("  every node used the new master {:?} after the old one failed", failed.elapsed());
+        if stops {
+            master.resume()
+        } else {
+            master.restart().await.unwrap()
+        }
         for node in &nodes {
             ready(node).await;
         }
     });
-    seen.await.check("the master killed, and back as a replica");
+    seen.await.check(if stops { "the master stopped, and back" } else { "the master killed, and back as a replica" });
 }

@@ -112,7 +112,11 @@ pub async fn instances(db: &impl ConnectionTrait, alive_since: Option<Timestamp>
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn actives(db: &impl ConnectionTrait, exchange: &Text<32>, slots: u16) -> Result<Vec<Instance>, Error> {
+pub(super) async fn actives(
+    db: &impl ConnectionTrait,
+    exchange: &Text<32>,
+    slots: u16,
+) -> Result<Vec<Instance>, Error> {
     let select = Entity::find()
         .filter(Column::Role.eq(InstanceRole::Active))
         .filter(Column::Slots.eq(i32::from(slots)))
