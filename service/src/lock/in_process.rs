@@ -12,11 +12,10 @@ use tokio::time::sleep_until;
 use super::error::LockError;
 use super::name::{LockName, Owner};
 use super::store::{Attempt, HeldLock, Holding, LockStore};
+use super::time::end;
 
 /// Parts that are locked by themselves.
 const SHARDS: usize = 64;
-/// A wait that does not end before the process does.
-const EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// Locks of this process: mutual exclusion among its tasks, without a network.
 ///
@@ -88,7 +87,7 @@ impl InProcess {
         let locked = match found {
             Entry::Vacant(free) => {
                 let (name, owner, waiters) = (name.clone(), owner.clone(), VecDeque::new());
-                free.insert(Locked { name, owner, ends: after(now, ttl), waiters, tickets: 0 });
+                free.insert(Locked { name, owner, ends: end(now, ttl), waiters, tickets: 0 });
                 return None;
             }
             Entry::Occupied(taken) => taken.into_mut(),
@@ -100,7 +99,7 @@ impl InProcess {
         if locked.owner != *owner {
             return Some(locked);
         }
-        locked.ends = after(now, ttl);
+        locked.ends = end(now, ttl);
         None
     }
 }
@@ -111,7 +110,7 @@ impl Locked {
         while let Some(waiter) = self.waiters.pop_front() {
             let now = Instant::now();
             if waiter.grant.send(now).is_ok() {
-                (self.owner, self.ends) = (waiter.owner, after(now, waiter.ttl));
+                (self.owner, self.ends) = (waiter.owner, end(now, waiter.ttl));
                 return true;
             }
         }
@@ -177,7 +176,7 @@ impl LockStore for InProcess {
             locked.waiters.push_back(Waiter { ticket, owner: owner.clone(), ttl, grant });
             (locked.ends, granted, Place { store: self, name, owner, ticket, done: false })
         };
-        let until = after(now, wait);
+        let until = end(now, wait);
         loop {
             tokio::select! {
                 biased;
@@ -223,7 +222,7 @@ impl LockStore for InProcess {
         let Some(locked) = found.filter(|locked| locked.owner == *owner && now < locked.ends) else {
             return Ok(false);
         };
-        locked.ends = after(now, ttl);
+        locked.ends = end(now, ttl);
         Ok(true)
     }
 
@@ -249,10 +248,6 @@ impl LockStore for InProcess {
         held.truncate(limit);
         Ok(held)
     }
-}
-
-fn after(now: Instant, time: Duration) -> Instant {
-    now + time.min(EVER)
 }
 
 impl Default for InProcess {

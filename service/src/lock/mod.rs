@@ -22,6 +22,7 @@ mod redis;
 mod sql;
 mod store;
 mod tables;
+mod time;
 
 pub use error::LockError;
 pub use fence::{Fence, Fenced, mint};

@@ -11,13 +11,12 @@ use tokio::time::{sleep_until, timeout_at};
 use super::error::LockError;
 use super::name::{LockName, Owner};
 use super::store::{Attempt, HeldLock, Holding, LockStore};
+use super::time::{end, millis};
 use crate::config::RedisTopology;
 use crate::redis::{Event, Redis, RedisError, Script, Subscription};
 
 /// How often a lock is asked for while nothing is heard of releases: the subscription is lost, or refused.
 const DEAF: Duration = Duration::from_millis(250);
-/// A wait that does not end before the process does.
-const EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 /// Keys that one step of a listing looks at, and locks that are looked up at once.
 const STEP: usize = 1_000;
 const AT_ONCE: usize = 64;
@@ -90,7 +89,7 @@ impl RedisLocks {
 
     async fn ask(&self, key: &str, owner: &Owner, ttl: Duration) -> Result<Answer, RedisError> {
         let (since, owner) = (Instant::now(), owner.to_string());
-        let arguments: [&[u8]; 2] = [owner.as_bytes(), &millis(ttl)];
+        let arguments: [&[u8]; 2] = [owner.as_bytes(), &lease(ttl)];
         Ok(match self.redis.run(&ASK, &[key], &arguments).await? {
             GRANTED => Answer::Granted { since },
             left => Answer::Held { left: u64::try_from(left).ok().map(Duration::from_millis) },
@@ -210,7 +209,7 @@ impl LockStore for RedisLocks {
         ttl: Duration,
         wait: Duration,
     ) -> Result<Attempt, LockError> {
-        let until = Instant::now() + wait.min(EVER);
+        let until = end(Instant::now(), wait);
         // Who is willing to wait does not push in front of those who do.
         if !wait.is_zero() && self.waits.is_waited_for(name) {
             return self.wait(name, owner, ttl, until).await;
@@ -235,7 +234,7 @@ impl LockStore for RedisLocks {
 
     async fn extend(&self, name: &LockName, owner: &Owner, ttl: Duration) -> Result<bool, LockError> {
         let owner = owner.to_string();
-        let arguments: [&[u8]; 2] = [owner.as_bytes(), &millis(ttl)];
+        let arguments: [&[u8]; 2] = [owner.as_bytes(), &lease(ttl)];
         Ok(self.redis.run(&EXTEND, &[&self.key(name)], &arguments).await?)
     }
 
@@ -337,9 +336,9 @@ async fn hear(mut subscription: Subscription, waits: Arc<Waits>) {
     }
 }
 
-/// As Redis takes it: at least one, and never less than asked for.
-fn millis(ttl: Duration) -> Vec<u8> {
-    ttl.as_nanos().div_ceil(1_000_000).max(1).to_string().into_bytes()
+/// As a script is told of a lease.
+fn lease(ttl: Duration) -> Vec<u8> {
+    millis(ttl).to_string().into_bytes()
 }
 
 /// A text that stands for itself in a pattern.

@@ -137,51 +137,41 @@ async fn in_redis(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
         let value = rmp_serde::to_vec(&Product::new(id))?;
         redis::cmd("SET").arg(key).arg(value).arg("PX").arg(3_600_000).query_async::<()>(&mut peer).await?;
     }
-    for (subject, in_task) in [("", false), (", in a task", true)] {
-        let get = Entrant::new("get", || {
-            let (products, keys) = (products.clone(), Arc::clone(&keys));
-            let turn = async move {
-                let began = Instant::now();
-                for at in order(IN_REDIS) {
-                    black_box(products.get(&keys[at]).await?.context("it is there")?);
-                }
-                Ok(per_hit(began, IN_REDIS))
-            };
-            run(in_task, turn)
-        });
-        let load = Entrant::new("get_or_load", || {
-            let (products, keys) = (products.clone(), Arc::clone(&keys));
-            let turn = async move {
-                let began = Instant::now();
-                for at in order(IN_REDIS) {
-                    black_box(products.get_or_load(&keys[at], || async { unreachable!("it is there") }).await?);
-                }
-                Ok(per_hit(began, IN_REDIS))
-            };
-            run(in_task, turn)
-        });
-        let theirs = Entrant::new("redis, GET and decode", || {
-            let (mut peer, keys) = (peer.clone(), Arc::clone(&raw_keys));
-            let turn = async move {
-                let began = Instant::now();
-                for at in order(IN_REDIS) {
-                    let value: Vec<u8> = redis::cmd("GET").arg(&keys[at]).query_async(&mut peer).await?;
-                    black_box(rmp_serde::from_slice::<Product>(&value)?);
-                }
-                Ok(per_hit(began, IN_REDIS))
-            };
-            run(in_task, turn)
-        });
-        let samples = take_turns(rounds, vec![get, load, theirs]).await?;
-        report.compare(format!("second level, get{subject}"), &samples[0], &samples[2], Goal::AtMost(1.1));
-        report.compare(format!("second level, get_or_load{subject}"), &samples[1], &samples[2], Goal::AtMost(1.1));
-    }
+    let get = Entrant::new("get", || {
+        let (products, keys) = (products.clone(), Arc::clone(&keys));
+        async move {
+            let began = Instant::now();
+            for at in order(IN_REDIS) {
+                black_box(products.get(&keys[at]).await?.context("it is there")?);
+            }
+            Ok(per_hit(began, IN_REDIS))
+        }
+    });
+    let load = Entrant::new("get_or_load", || {
+        let (products, keys) = (products.clone(), Arc::clone(&keys));
+        async move {
+            let began = Instant::now();
+            for at in order(IN_REDIS) {
+                black_box(products.get_or_load(&keys[at], || async { unreachable!("it is there") }).await?);
+            }
+            Ok(per_hit(began, IN_REDIS))
+        }
+    });
+    let theirs = Entrant::new("redis, GET and decode", || {
+        let (mut peer, keys) = (peer.clone(), Arc::clone(&raw_keys));
+        async move {
+            let began = Instant::now();
+            for at in order(IN_REDIS) {
+                let value: Vec<u8> = redis::cmd("GET").arg(&keys[at]).query_async(&mut peer).await?;
+                black_box(rmp_serde::from_slice::<Product>(&value)?);
+            }
+            Ok(per_hit(began, IN_REDIS))
+        }
+    });
+    let samples = take_turns(rounds, vec![get, load, theirs]).await?;
+    report.compare("second level, get", &samples[0], &samples[2], Goal::AtMost(1.1));
+    report.compare("second level, get_or_load", &samples[1], &samples[2], Goal::AtMost(1.1));
     Ok(())
-}
-
-/// Takes a turn where the runtime was entered, or in a task of it, as requests are answered.
-async fn run(in_task: bool, turn: impl Future<Output = anyhow::Result<f64>> + Send + 'static) -> anyhow::Result<f64> {
-    if in_task { tokio::spawn(turn).await? } else { turn.await }
 }
 
 fn per_hit(began: Instant, hits: usize) -> f64 {

@@ -123,7 +123,7 @@ async fn sentinels_whose_certificate_is_trusted_are_used_and_others_are_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_whose_certificate_is_trusted_is_used_and_another_is_not() {
     if is_served().await {
-        return;
+        return is_for_its_host_alone().await;
     }
     let (_folder, tls) = certificate();
     let Some(cluster) = available(RedisCluster::start_tls(3, &tls, &[ACL]).await) else { return };

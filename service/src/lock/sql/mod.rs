@@ -14,14 +14,5 @@ mod sessions;
 mod table;
 mod turns;
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 pub use sessions::SessionStore;
 pub use table::TableStore;
-
-/// When a wait is over; one that would never be is over in a year.
-fn deadline(wait: Duration) -> Instant {
-    Instant::now() + wait.min(Duration::from_secs(365 * 24 * 60 * 60))
-}

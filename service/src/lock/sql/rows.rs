@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::db::{DatabaseError, Db, Kind, Pool};
 use crate::lock::tables::now;
+use crate::lock::time::millis;
 use crate::lock::{HeldLock, LockName, Owner};
 
 /// How often a statement is sent that the database ended to resolve a conflict.
@@ -35,7 +36,7 @@ impl Rows {
             "INSERT INTO locks (name, owner, version, ttl_ms, acquired_at, renewed_at) VALUES (?, ?, ?, ?, {now}, {now})"
         );
         let version = fastrand::i64(1..i64::MAX / 2);
-        let values = || vec![name.as_str().into(), owner.to_string().into(), version.into(), millis(ttl).into()];
+        let values = || vec![name.as_str().into(), owner.to_string().into(), version.into(), lease(ttl).into()];
         if self.db.backend() == DbBackend::MySql {
             // A row that is there stays as it is, and its version comes with the answer: an insert has none to tell. It
             // takes one lock at once, where a plain insert takes two and meets others between them.
@@ -62,7 +63,7 @@ impl Rows {
         let values = || {
             vec![
                 owner.to_string().into(),
-                millis(ttl).into(),
+                lease(ttl).into(),
                 name.as_str().into(),
                 from.owner.as_str().into(),
                 from.version.into(),
@@ -77,7 +78,7 @@ impl Rows {
         let sql = format!(
             "UPDATE locks SET version = version + 1, ttl_ms = ?, renewed_at = {now} WHERE name = ? AND owner = ?"
         );
-        let values = || vec![millis(ttl).into(), name.as_str().into(), owner.to_string().into()];
+        let values = || vec![lease(ttl).into(), name.as_str().into(), owner.to_string().into()];
         Ok(self.execute(&sql, values).await?.rows_affected() == 1)
     }
 
@@ -166,9 +167,9 @@ impl Rows {
     }
 }
 
-/// Whole milliseconds, never fewer than asked for.
-fn millis(ttl: Duration) -> i64 {
-    i64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+/// A lease as the table holds it.
+fn lease(ttl: Duration) -> i64 {
+    i64::try_from(millis(ttl)).unwrap_or(i64::MAX)
 }
 
 fn duration(millis: i64) -> Duration {

@@ -10,6 +10,7 @@ use tokio::time::{timeout, timeout_at};
 use super::session::{Key, Server, Session, failed};
 use super::turns::Turns;
 use crate::config::Database;
+use crate::lock::time::end;
 use crate::lock::{Attempt, HeldLock, Holding, LockError, LockName, LockStore, Owner};
 
 /// How long a server may take for an answer beyond the time that it was told to wait.
@@ -161,7 +162,7 @@ impl LockStore for SessionStore {
         wait: Duration,
     ) -> Result<Attempt, LockError> {
         let store = &self.inner;
-        let deadline = super::deadline(wait);
+        let deadline = tokio::time::Instant::from(end(Instant::now(), wait));
         let key = Key::of(&store.prefix, name);
         let since = Instant::now();
         if self.extend(name, owner, ttl).await? {

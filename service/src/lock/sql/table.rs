@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout_at};
 use super::rows::{Row, Rows};
 use super::turns::Turns;
 use crate::db::{DatabaseError, Db};
+use crate::lock::time::end;
 use crate::lock::{Attempt, HeldLock, Holding, LockError, LockName, LockStore, Owner};
 
 /// The pause before the first look at a lock that somebody else holds, and the longest one.
@@ -176,7 +177,7 @@ impl LockStore for TableStore {
                 Answer::Held(_) => Attempt::Held,
             });
         }
-        let deadline = super::deadline(wait);
+        let deadline = tokio::time::Instant::from(end(Instant::now(), wait));
         let place = self.inner.turns.enter(name);
         let Ok(_turn) = timeout_at(deadline, place.turn()).await else {
             return Ok(Attempt::Held);
