@@ -96,17 +96,15 @@ impl App {
         let keys = config.encryption.keys.iter().map(|(id, key)| (id.as_str(), key.expose()));
         let keyring = Keyring::new(config.encryption.active.as_deref(), keys).map_err(Error::other)?;
         let channels = Channels::configured(&config.alerting)?;
-        let connections = config.distinct_databases().map(|(name, _, database)| async move {
-            // Creating a SQLite file is the migrations' work; what has none yet has nothing to read.
-            Db::connect(name, database, Options { create: database.url.is_in_memory() }).await
-        });
+        let connections =
+            config.distinct_databases().map(|(name, _, database)| async move { connect(name, database).await });
         let databases = try_join_all(connections).await?;
         let domains: Vec<_> = config
             .distinct_databases()
             .enumerate()
             .flat_map(|(at, (_, domains, _))| domains.into_iter().map(move |domain| (domain, at)))
             .collect();
-        let (cache, locks) = (cache(&config)?, locks(&config, &databases)?);
+        let (cache, locks) = (cache(&config)?, locks(&config, databases.first()).await?);
         let desk = Desk::new(databases[place(&domains, Domain::Trading)].clone(), Arc::clone(&clock), &config);
         let inner = Inner {
             config,
@@ -251,6 +249,16 @@ impl App {
         &self.inner.locks
     }
 
+    /// The locks of that configuration, without the rest of an `App`: only what keeps them is connected to, so that they can be
+    /// looked at while something else is down.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] and [`Error::NotMigrated`] when they are in rows of a database. Redis, and a database's sessions, are
+    /// connected to when they are used.
+    pub async fn locks_alone(config: &Config) -> Result<Locks, Error> {
+        locks(config, None).await
+    }
+
     /// Closes the connections of the cache and of the databases, once those that are in use have come back.
     ///
     /// Locks that are still held are not given back here: release them, or drop their guards, before; else their leases end
@@ -269,6 +277,11 @@ impl fmt::Debug for App {
     }
 }
 
+async fn connect(name: &'static str, database: &config::Database) -> Result<Db, Error> {
+    // Creating a SQLite file is the migrations' work; what has none yet has nothing to read.
+    Ok(Db::connect(name, database, Options { create: database.url.is_in_memory() }).await?)
+}
+
 /// A cache as it is configured.
 fn cache(config: &Config) -> Result<Cache, Error> {
     let redis = config.cache.redis.as_ref().map(|url| redis(config, url));
@@ -285,14 +298,21 @@ fn place(domains: &[(Domain, usize)], domain: Domain) -> usize {
     domains.iter().find(|(known, _)| *known == domain).map_or(0, |(_, at)| *at)
 }
 
-/// Locks as they are configured. Those of a database are in the default one, which is the first.
-fn locks(config: &Config, databases: &[Db]) -> Result<Locks, Error> {
+/// Locks as they are configured; those of a database are in the default one.
+async fn locks(config: &Config, default: Option<&Db>) -> Result<Locks, Error> {
     let settings = &config.distributed_lock;
     let store: Arc<dyn LockStore> = match (settings.store(), &settings.redis) {
         (LockKind::InProcess, _) => Arc::new(InProcess::new()),
         (LockKind::Redis, Some(url)) => Arc::new(RedisLocks::new(redis(config, url), &config.cache.namespace)),
         (LockKind::Session, _) => Arc::new(SessionStore::new(&config.database, &config.cache.namespace)?),
-        (LockKind::Table, _) => Arc::new(TableStore::new(databases[0].clone())),
+        (LockKind::Table, _) => Arc::new(TableStore::new(match default {
+            Some(db) => db.clone(),
+            None => {
+                let db = connect("default", &config.database).await?;
+                check_migrated(&db).await?;
+                db
+            }
+        })),
         (LockKind::Redis, None) => {
             return Err(Error::Invalid("locks are to be kept in Redis; set distributed_lock.redis.addr".to_owned()));
         }
@@ -312,7 +332,7 @@ async fn check_migrated(db: &Db) -> Result<(), Error> {
         return Ok(());
     }
     let pending = pending.len();
-    Err(Error::NotMigrated { database: db.name(), engine: db.backend().as_str(), pending })
+    Err(Error::NotMigrated { database: db.name(), engine: db.engine(), pending })
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use crate::output::{self, Failure, Output};
 /// List the locks that are held, by all instances.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Where they are kept is what distributed_lock says. What is left of a lease is an estimate, and `-` for locks\n\
-                        that are held as long as a session lives. PostgreSQL's sessions know locks by digests of their names.\n\n\
+    after_help = "Where they are kept is what distributed_lock says; nothing else has to be up. What is left of a lease is an \
+                        estimate, and `-` for locks that are held as long as a session lives. PostgreSQL's sessions know \
+                        locks by digests of their names.\n\n\
                         Examples:\n  \
                         stanchion locks\n  \
                         stanchion locks --limit 20 --json"
@@ -49,10 +50,8 @@ pub(crate) async fn run(args: Args, global: &Global, output: &Output) -> Result<
     };
     let mut report = Report { store: store.name(), listed, locks: Vec::new() };
     if listed {
-        let app = App::start(config).await?;
-        let held = app.locks().held(args.limit as usize).await;
-        app.close().await;
-        report.locks = held?.into_iter().map(Lock::from).collect();
+        let locks = App::locks_alone(&config).await?;
+        report.locks = locks.held(args.limit as usize).await?.into_iter().map(Lock::from).collect();
     }
     output.report(&report, |report| Ok(report.text()))
 }

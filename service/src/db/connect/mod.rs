@@ -136,6 +136,15 @@ impl Db {
         self.writer.get_database_backend()
     }
 
+    /// The engine's name, for people: `SQLite`, `PostgreSQL`, or `MySQL/MariaDB`, which speak one protocol.
+    pub fn engine(&self) -> &'static str {
+        match self.backend() {
+            DbBackend::Sqlite => "SQLite",
+            DbBackend::Postgres => "PostgreSQL",
+            _ => "MySQL/MariaDB",
+        }
+    }
+
     /// The primary: what it is asked, it has the latest of.
     pub const fn writer(&self) -> &Pool {
         &self.writer

@@ -113,7 +113,7 @@ pub(super) async fn figures(db: &Db, most: u32) -> EngineFigures {
     let asked = Asked { pool: db.reader() };
     let base = EngineFigures {
         database: Cow::Borrowed(db.name()),
-        engine: Cow::Borrowed(db.backend().as_str()),
+        engine: Cow::Borrowed(db.engine()),
         // Before we take connections ourselves.
         pools: PoolFigures::of(db, most),
         reachable: db.reader().execute_unprepared("SELECT 1").await.is_ok(),
