@@ -380,7 +380,7 @@ fn is_granted(acquisition: Poll<Result<LockGuard, Error>>) -> bool {
 
 pub(crate) async fn a_guard_renews_its_lease(nodes: Nodes) {
     let [one, two] = nodes.locks();
-    let ttl = Duration::from_millis(900);
+    let ttl = Duration::from_millis(1_500);
     let guard = one.acquire("a", LockOptions::ttl(ttl)).await.unwrap();
     let first = guard.deadline();
     let other = two.acquire("a", LockOptions::ttl(ttl).wait(ttl * 2)).await;
