@@ -20,6 +20,9 @@ use crate::config::{RedisTopology, RedisUrl};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often a cluster is connected to anew while a shard of it does not answer, where it says what it said the last time.
+const ANEW: Duration = Duration::from_secs(5);
+
 /// The one connection that the clones of a handle share, and what is known of the servers behind it.
 ///
 /// A failure of a single server opens the circuit for everything. In a cluster it takes the slots of the failing shard out
@@ -352,7 +355,7 @@ async fn probe(connection: Weak<Connection>) {
 
 /// Looks after the slots of a cluster that are down, until none is.
 async fn watch(connection: Weak<Connection>, mut link: Link) {
-    let (mut pause, mut tried) = (FIRST_PAUSE, Vec::new());
+    let (mut pause, mut tried) = (FIRST_PAUSE, None);
     loop {
         let Some(strong) = connection.upgrade() else { return };
         let shards = match strong.shards(&mut link).await {
@@ -379,13 +382,14 @@ async fn watch(connection: Weak<Connection>, mut link: Link) {
         let Some(strong) = connection.upgrade() else { return };
         let answering = strong.answering(&mut link, &shards).await;
         strong.set_up(&answering);
-        // The crate's connection asks a master that fell silent again and again, whoever has taken its place; only one that
-        // is made anew goes by what the cluster says now. Each thing that it says is tried once.
-        if strong.slots.down() > 0 && tried != shards {
+        // The crate's connection asks a master that fell silent again and again, over the same wire and whoever has taken its
+        // place; only one that is made anew goes by what the cluster says now.
+        let is_due = |(told, at): &(Vec<Shard>, Instant)| *told != shards || at.elapsed() >= ANEW;
+        if strong.slots.down() > 0 && tried.as_ref().is_none_or(is_due) {
             if let Some(anew) = strong.replace(&shards).await {
                 link = anew;
             }
-            tried = shards;
+            tried = Some((shards, Instant::now()));
         }
         if strong.slots.down() == 0 {
             strong.watched.store(false, Ordering::Release);

@@ -33,12 +33,16 @@ pub struct Proxy {
 #[derive(Clone, Debug)]
 struct Wire {
     server: SocketAddr,
+    /// The era that it was connected in.
+    born: u64,
     condition: watch::Receiver<Condition>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Condition {
     stalled: bool,
+    /// Connections of earlier eras are silent for good.
+    era: u64,
     delay: Duration,
 }
 
@@ -58,7 +62,7 @@ impl Proxy {
         };
         let address = listener.local_addr().map_err(Error::io("asking for a proxy's address"))?;
         let (condition, receiver) = watch::channel(Condition::default());
-        let wire = Wire { server: server.into(), condition: receiver };
+        let wire = Wire { server: server.into(), born: 0, condition: receiver };
         let connections = Arc::default();
         let acceptor = tokio::spawn(accept(listener, wire.clone(), Arc::clone(&connections)));
         Ok(Self { address, wire, condition, connections, acceptor: Mutex::new(Some(acceptor)) })
@@ -98,17 +102,23 @@ impl Proxy {
         self.condition.send_modify(|condition| condition.stalled = true);
     }
 
+    /// What is connected now falls silent for good and is not closed, as behind a router that has forgotten it. New connections
+    /// work.
+    pub fn strand(&self) {
+        self.condition.send_modify(|condition| condition.era += 1);
+    }
+
     /// From now on everything arrives this much later, in each direction: a round trip takes twice as long.
     pub fn delay(&self, delay: Duration) {
         self.condition.send_modify(|condition| condition.delay = delay);
     }
 
-    /// A whole wire again: neither cut nor stalled nor delayed.
+    /// A whole wire again: neither cut nor stalled nor delayed. What was stranded stays so.
     ///
     /// # Errors
     /// If another process has taken the port since the cut.
     pub async fn restore(&self) -> Result<(), Error> {
-        self.condition.send_replace(Condition::default());
+        self.condition.send_modify(|condition| *condition = Condition { era: condition.era, ..Condition::default() });
         let mut acceptor = self.acceptor.lock().await;
         if acceptor.is_none() {
             let listener = TcpListener::bind(self.address).await;
@@ -133,7 +143,8 @@ async fn accept(listener: TcpListener, wire: Wire, connections: Arc<Mutex<JoinSe
         let mut connections = connections.lock().await;
         // What has ended is forgotten, so that a long test does not collect it.
         while connections.try_join_next().is_some() {}
-        connections.spawn(connect(client, wire.clone()));
+        let born = wire.condition.borrow().era;
+        connections.spawn(connect(client, Wire { born, ..wire.clone() }));
     }
 }
 
@@ -183,8 +194,9 @@ async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: Wire
 }
 
 impl Wire {
-    /// Waits while the wire is stalled; `None` when the proxy is gone.
+    /// Waits while the wire is stalled, or for ever if it is stranded; `None` when the proxy is gone.
     async fn flowing(&mut self) -> Option<()> {
-        self.condition.wait_for(|condition| !condition.stalled).await.ok().map(drop)
+        let born = self.born;
+        self.condition.wait_for(|condition| !condition.stalled && condition.era == born).await.ok().map(drop)
     }
 }

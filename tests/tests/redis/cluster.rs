@@ -1,11 +1,14 @@
 //! A cluster that loses nodes: a shard that is down takes its own keys out of use and no others.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use stanchion::redis::{CircuitState, Event, Redis, RedisErrorKind};
-use stanchion_tests::testbed::{RedisCluster, available, eventually};
+use stanchion_tests::testbed::{Proxy, RedisCluster, available, eventually};
 
-use crate::places::{handle, next};
+use tokio::time::sleep;
+
+use crate::places::{handle, next, raw};
 
 /// Ten keys for each master.
 async fn keys(cluster: &RedisCluster) -> Vec<Vec<String>> {
@@ -130,6 +133,46 @@ async fn a_replica_that_replaces_a_silent_master_is_found() {
     let joined = async || cluster.is_master(&cluster.masters()[0]).await == Some(false);
     eventually("the old master is a replica", joined).await;
     set_all(&redis, &keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_silently_lost_is_made_anew() {
+    let Some(cluster) = available(RedisCluster::start(3).await) else { return };
+    let (master, keys) = (&cluster.masters()[0], keys(&cluster).await);
+    let proxy = Proxy::to((Ipv4Addr::LOCALHOST, master.port())).await.unwrap();
+    // All are told that it is there.
+    let port = proxy.address().port();
+    let mut announce = redis::cmd("CONFIG");
+    announce.arg("SET").arg("cluster-announce-port").arg(port);
+    announce.exec_async(&mut raw(master.url()).await).await.unwrap();
+    for node in cluster.nodes() {
+        eventually("the node knows where it is", async || {
+            let mut slots = redis::cmd("CLUSTER");
+            let nodes: String = slots.arg("NODES").query_async(&mut raw(node.url()).await).await.unwrap();
+            nodes.contains(&format!(":{port}@"))
+        })
+        .await;
+    }
+    let redis = handle(&cluster.url());
+    set_all(&redis, &keys).await;
+
+    proxy.strand();
+    let began = Instant::now();
+    eventually("its keys are served again", async || redis.set(&keys[0][0], b"w", None).await.is_ok()).await;
+    println!("stranded: served again after {:?}", began.elapsed());
+    set_all(&redis, &keys).await;
+    // Again, and new ones come to nothing for as long as it takes to have tried one.
+    proxy.strand();
+    proxy.stall();
+    let refused = async || redis.get(&keys[0][0]).await.is_err_and(|e| e.kind() == RedisErrorKind::CircuitOpen);
+    eventually("its keys are refused", refused).await;
+    sleep(Duration::from_secs(4)).await;
+    proxy.restore().await.unwrap();
+    let began = Instant::now();
+    eventually("its keys are served again", async || redis.set(&keys[0][0], b"w", None).await.is_ok()).await;
+    println!("stranded and stalled: served again {:?} after new connections worked", began.elapsed());
+    set_all(&redis, &keys).await;
+    assert_eq!(redis.circuit(), CircuitState::Closed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

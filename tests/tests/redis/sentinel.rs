@@ -64,3 +64,17 @@ async fn one_sentinel_is_enough_to_find_the_master() {
     let redis = handle(&sentinel.url());
     redis.set("k", b"v", None).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_that_are_silent_are_passed_over() {
+    let Some(sentinel) = available(RedisSentinel::start().await) else { return };
+    // The first two that the URL names.
+    sentinel.sentinels()[0].pause();
+    sentinel.sentinels()[1].pause();
+    let redis = handle(&sentinel.url());
+    let began = Instant::now();
+    eventually("the third is asked", async || redis.set("k", b"v", None).await.is_ok()).await;
+    println!("two sentinels stopped: connected and written after {:?}", began.elapsed());
+    let mut subscription = redis.subscribe(vec!["news".to_owned()]);
+    assert_eq!(next(&mut subscription).await, Event::Listening);
+}
