@@ -103,7 +103,7 @@ async fn a_promoted_replica_is_found() {
     eventually("its keys take writes again", async || redis.set(&keys[0][0], b"w", None).await.is_ok()).await;
     println!("failover: writes go on {:?} after the master was killed", began.elapsed());
     assert_eq!(redis.get(&keys[0][0]).await.unwrap().as_deref(), Some(b"w".as_slice()));
-    assert_eq!((redis.connection(), redis.circuit()), (1, CircuitState::Closed));
+    assert_eq!(redis.circuit(), CircuitState::Closed);
 
     cluster.masters()[0].restart().await.unwrap();
     let joined = async || cluster.is_master(&cluster.masters()[0]).await == Some(false);
