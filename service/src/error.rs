@@ -124,9 +124,9 @@ impl Error {
     /// The kind of a database's answer, if it is one.
     pub fn database_kind(&self) -> Option<Kind> {
         match self.loaders() {
-            Self::Database(error) | Self::CommitUnknown(error) | Self::Lock(LockError::Database(error)) => {
-                Some(error.kind())
-            }
+            Self::Database(error)
+            | Self::CommitUnknown(error)
+            | Self::Lock(LockError::Database(error) | LockError::Session { source: error, .. }) => Some(error.kind()),
             _ => None,
         }
     }

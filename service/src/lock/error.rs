@@ -48,6 +48,14 @@ pub enum LockError {
     /// The locks of a database cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// No session that could hold a lock can be opened: the server cannot be reached, refuses, or has no room for more.
+    #[error("no session for locks can be opened at {target}")]
+    Session {
+        /// The URL, its password hidden.
+        target: String,
+        /// What went wrong.
+        source: DatabaseError,
+    },
 }
 
 impl LockError {
@@ -56,7 +64,7 @@ impl LockError {
     pub const fn is_unavailable(&self) -> bool {
         match self {
             Self::Redis(error) => error.is_unavailable(),
-            Self::Database(error) => matches!(
+            Self::Database(error) | Self::Session { source: error, .. } => matches!(
                 error.kind(),
                 Kind::Unavailable
                     | Kind::PoolExhausted

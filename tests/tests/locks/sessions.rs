@@ -1,11 +1,13 @@
 //! Locks of sessions outlive what the server, the runtime and a crowd do to them, and end with their guards.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 use sea_orm::sqlx::{Connection as _, PgConnection};
 use sea_orm::{ConnectionTrait, Statement};
+use stanchion::config::Database;
 use stanchion::lock::{LockOptions, Locks, SessionStore};
 use stanchion_tests::testbed::{Backend, TestDatabase, eventually};
 
@@ -45,6 +47,20 @@ async fn a_guard_that_outlives_its_runtime_keeps_no_lock() {
         let next = others.acquire("a", options).await.unwrap();
         next.release().await.unwrap();
         drop(kept);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named_without_its_password() {
+    // Nobody listens on a port that was free a moment ago.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    for scheme in ["postgres", "mysql"] {
+        let url = format!("{scheme}://app:s3cret@127.0.0.1:{port}/stanchion");
+        let store = SessionStore::new(&Database::new(url.parse().unwrap()), "test").unwrap();
+        let refused = Locks::new(Arc::new(store), "here").try_acquire("a", LockOptions::ttl(LONG)).await.unwrap_err();
+        assert!(refused.is_unavailable(), "{refused:?}");
+        assert!(refused.to_string().contains(&format!("{scheme}://app:***@127.0.0.1:{port}")), "{refused}");
+        assert!(!format!("{refused:?}").contains("s3cret"), "{refused:?}");
     }
 }
 

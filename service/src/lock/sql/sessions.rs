@@ -42,6 +42,8 @@ pub struct SessionStore {
 
 struct Inner {
     server: Server,
+    /// Where it is, without the password.
+    target: String,
     prefix: String,
     permits: Arc<Semaphore>,
     turns: Turns,
@@ -68,6 +70,7 @@ impl SessionStore {
         let most = usize::try_from(config.max_open_conns).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS);
         let inner = Inner {
             server: Server::new(config)?,
+            target: config.url.to_string(),
             prefix: prefix.to_owned(),
             permits: Arc::new(Semaphore::new(most)),
             turns: Turns::default(),
@@ -97,10 +100,15 @@ impl Inner {
         if let Some(idle) = idle {
             return Ok(idle);
         }
-        let full = || failed(sqlx::Error::PoolTimedOut);
+        let unopened = |error| match error {
+            LockError::Database(source) => LockError::Session { target: self.target.clone(), source },
+            error => error,
+        };
+        let full = || unopened(failed(sqlx::Error::PoolTimedOut));
         let permit = timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| full())?.map_err(|_| full())?;
-        let session = timeout(PATIENCE, self.server.open(instance)).await.map_err(|_| failed(silent()))??;
+        let opened = timeout(PATIENCE, self.server.open(instance)).await.unwrap_or_else(|_| Err(failed(silent())));
+        let session = opened.map_err(unopened)?;
         Ok(Lent { session, _permit: permit })
     }
 
