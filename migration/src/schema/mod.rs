@@ -2,8 +2,8 @@
 //!
 //! A [`Table`] is plain data; [`Table::statements`] is a pure function of it and the [`Dialect`], so that what a migration
 //! runs can be listed, compared and repeated without a database. [`create`] and [`drop`] run it, [`add_columns`] expands a
-//! table that was released. Released migrations
-//! depend on this room, so a word of it never changes its meaning: a new meaning is a new word.
+//! table that was released. Released migrations depend on this room, so a word of it never changes its meaning: a new
+//! meaning is a new word.
 
 mod column;
 mod dialect;

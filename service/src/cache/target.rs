@@ -42,9 +42,9 @@ impl Target {
 /// How far an invalidation has come. On this instance it holds in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Redis has it, or there is none; the Redis that this instance knows: of a master that was replaced and does not know it,
-    /// the others hear when this instance does. Nothing that a load brings which begins from now on, on any instance, is from before.
-    /// What other instances have read goes when they hear of it, at the latest after
+    /// Redis has it, or there is none. Nothing that a load brings which begins from now on, on any instance, is from before;
+    /// if it was a master that had been replaced and did not know it, from when this instance hears of that. What other
+    /// instances have read goes when they hear of it, at the latest after
     /// [`max_staleness`](super::CacheOptions::max_staleness): values in the process, and of a tag or a namespace also that
     /// Redis's values of it count.
     Everywhere,
