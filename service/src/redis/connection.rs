@@ -295,34 +295,33 @@ impl Connection {
         shards.iter().filter(|shard| shard.slots().any(|slot| self.slots.is_down(slot))).collect()
     }
 
-    /// Those of the shards that are down and answer now.
-    async fn answering<'a>(&self, link: &mut Link, shards: &'a [Shard]) -> Vec<&'a Shard> {
-        let mut answering = Vec::new();
-        for shard in self.down(shards) {
-            let Some(key) = shard.key() else { continue };
-            if self.ask::<Value>(link, redis::cmd("EXISTS").arg(key)).await.is_ok() {
-                answering.push(shard);
-            }
-        }
-        answering
+    async fn answers(&self, link: &mut Link, shard: &Shard) -> bool {
+        let Some(key) = shard.key() else { return false };
+        self.ask::<Value>(link, redis::cmd("EXISTS").arg(key)).await.is_ok()
     }
 
-    fn set_up(&self, shards: &[&Shard]) {
-        shards.iter().flat_map(|shard| shard.slots()).for_each(|slot| self.slots.set_up(slot));
+    /// The slots of a shard are used again.
+    fn set_up(&self, shard: &Shard) {
+        shard.slots().for_each(|slot| self.slots.set_up(slot));
         self.meter.slots_down(self.slots.down());
     }
 
     /// Another connection to a cluster, if shards answer over it that do not over the present one.
     async fn replace(self: &Arc<Self>, shards: &[Shard]) -> Option<Link> {
         let mut link = self.connect().await.ok()?;
-        let answering = self.answering(&mut link, shards).await;
+        let mut answering = Vec::new();
+        for shard in self.down(shards) {
+            if self.answers(&mut link, shard).await {
+                answering.push(shard);
+            }
+        }
         if answering.is_empty() {
             return None;
         }
         let mut number = self.connecting.lock().await;
         *number += 1;
         self.hold(*number, &link);
-        self.set_up(&answering);
+        answering.into_iter().for_each(|shard| self.set_up(shard));
         Some(link)
     }
 }
@@ -380,8 +379,11 @@ async fn watch(connection: Weak<Connection>, mut link: Link) {
         pause = (pause * 2).min(LONGEST_PAUSE);
 
         let Some(strong) = connection.upgrade() else { return };
-        let answering = strong.answering(&mut link, &shards).await;
-        strong.set_up(&answering);
+        for shard in strong.down(&shards) {
+            if strong.answers(&mut link, shard).await {
+                strong.set_up(shard);
+            }
+        }
         // The crate's connection asks a master that fell silent again and again, over the same wire and whoever has taken its
         // place; only one that is made anew goes by what the cluster says now.
         let is_due = |(told, at): &(Vec<Shard>, Instant)| *told != shards || at.elapsed() >= ANEW;
