@@ -5,7 +5,7 @@
 //! connection opens the circuit, and until a probe in the background finds it well every call fails at once; in a cluster
 //! that goes for the keys of the shard that failed. Commands, connection, circuit and memory are measured through the
 //! facade `metrics`: install the recorder before the first command. The room knows nothing of what is stored; the cache
-//! and the locks call it, and the composition root makes one handle for each server.
+//! and the locks call it, and the composition root makes a handle for each, so that a large value holds up no lock.
 
 mod circuit;
 mod client;
