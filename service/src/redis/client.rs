@@ -83,7 +83,7 @@ impl Redis {
 
     /// Which connection it is on, counted from 1; 0 while there is none. A new one may have met a server that has forgotten
     /// what the last one was told: it was restarted, or another one has taken its place. A cluster's connection stays the
-    /// same while its nodes come and go, unless a node fell silent and another has taken its place.
+    /// same while its nodes come and go, unless one of them falls silent over it.
     #[must_use]
     pub fn connection(&self) -> u64 {
         self.connection.number()
